@@ -1,0 +1,112 @@
+/** @file trainer.h
+ * The sequential maximin game: trains a model and keeps its run directory.
+ *
+ * RUN/config.yaml              effective config
+ * RUN/manifest.json            versions, CPU features, threads, seed, data fingerprint
+ * RUN/metrics.jsonl            one object a logged step
+ * RUN/pictures/step-N.png      held-out inputs beside their regenerations
+ * RUN/checkpoints/step-N/      model.safetensors, state.safetensors, manifest.json; `latest` and
+ * `best` name one each
+ */
+#ifndef CSCTRL_TRAINER_H
+#define CSCTRL_TRAINER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "csctrl/config.h"
+#include "csctrl/model.h"
+#include "csctrl/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct csctrl_trainer csctrl_trainer;
+
+/** What is known after a step. Rates in nats. */
+typedef struct csctrl_progress {
+    int64_t step;             /**< batches done */
+    int64_t steps;            /**< batches in all */
+    double epoch;             /**< passes over the training images, with fraction */
+    double max_value;         /**< objective at the encoder's (last) move */
+    double min_value;         /**< objective at the decoder's (last) move */
+    double images_per_second; /**< since the last report */
+    double seconds_left;      /**< estimate */
+    bool evaluated;           /**< psnr and cosine are of this step */
+    double psnr;              /**< dB, held-out images */
+    double cosine;            /**< of Z and f(g(Z)), held-out images */
+} csctrl_progress;
+
+/** Called after every step on the training thread. Return false to stop: the step is complete and
+ * will be saved. */
+typedef bool (*csctrl_progress_fn)(void *user, const csctrl_progress *progress);
+
+/** Start a new run.
+ *
+ * @param out      Owned: release with csctrl_trainer_destroy().
+ * @param config   Borrowed, copied.
+ * @param run_dir  Borrowed. Must not exist or be an empty directory. NULL: keep nothing on disk.
+ * @return CSCTRL_OK; CSCTRL_E_EXISTS; CSCTRL_E_IO; CSCTRL_E_CONFIG; data errors of
+ * csctrl_dataset_open(); CSCTRL_E_NOMEM.
+ */
+CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *config,
+                                               const char *run_dir);
+
+/** Continue a run from its latest complete checkpoint, also in mid-epoch; parameters then equal
+ * those of an uninterrupted run bit for bit with the same thread count and instruction set (a
+ * difference is logged as a warning).
+ *
+ * @param overrides  Borrowed. "a.b=c" strings over the saved config (e.g. "train.batches=2000");
+ * may be NULL.
+ * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_FORMAT; CSCTRL_E_MISMATCH (data or architecture
+ * differ); others as create.
+ */
+CSCTRL_API csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
+                                               const char *const *overrides, size_t count);
+
+/** Release and null; saves nothing. @param trainer May be NULL or point to NULL. */
+CSCTRL_API void csctrl_trainer_destroy(csctrl_trainer **trainer);
+
+/** Play one batch: the encoder's moves, then the decoder's (SPEC 4).
+ *
+ * @param progress  Written; may be NULL.
+ * @return CSCTRL_OK; CSCTRL_E_NUMERIC when a gradient or value is not finite: named, nothing was
+ * updated by that move; data errors. Allocates: nothing after the first step.
+ */
+CSCTRL_API csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *progress);
+
+/** Train to the end: steps, metrics, pictures, evaluations, checkpoints, as the config says.
+ *
+ * @param progress  May be NULL.
+ * @return CSCTRL_OK when all batches are done; CSCTRL_E_INTERRUPTED when `progress` returned false
+ * or csctrl_trainer_request_stop() was called (the state is saved); errors of step; CSCTRL_E_IO
+ * when saving failed (earlier checkpoints stay).
+ */
+CSCTRL_API csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn progress,
+                                            void *user);
+
+/** Ask a running csctrl_trainer_run() to finish its step, save and return. Async: signal-safe; any
+ * thread. */
+CSCTRL_API void csctrl_trainer_request_stop(csctrl_trainer *trainer);
+
+/** Write a checkpoint of the present state now. @return CSCTRL_OK; CSCTRL_E_IO; CSCTRL_E_STATE
+ * without a run directory. */
+CSCTRL_API csctrl_status csctrl_trainer_save(csctrl_trainer *trainer);
+
+/** The model being trained. Borrowed: lives as long as the trainer; use it between steps only. */
+CSCTRL_API csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer);
+
+/** Bytes a training run with this config takes, without starting it.
+ *
+ * @param config  Borrowed.
+ * @param plan    Written. `data` is 0 when the data set cannot be opened.
+ * @return CSCTRL_OK; CSCTRL_E_CONFIG; CSCTRL_E_NOMEM.
+ */
+CSCTRL_API csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_plan *plan);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/* backend.h - registry of backends and the execution context. */
+#ifndef CT_BACKEND_BACKEND_H
+#define CT_BACKEND_BACKEND_H
+
+#include "backend/ops.h"
+
+typedef enum ct_isa { CT_ISA_AUTO, CT_ISA_PORTABLE, CT_ISA_AVX2, CT_ISA_AVX512 } ct_isa;
+
+/* What a caller may choose. */
+typedef struct ct_exec_options {
+    const char *device; /* "auto", "cpu", "ref" */
+    csctrl_dtype dtype; /* CSCTRL_F32, or CSCTRL_F64 (ref only) */
+    int threads;        /* 0: all processors this process may use */
+    ct_isa isa;         /* cpu: highest instruction set to use; AUTO: the machine's best */
+} ct_exec_options;
+
+/* Context in which operations run. Layers read ops and dtype and nothing else. */
+struct ct_exec {
+    const ct_ops *ops;
+    csctrl_dtype dtype;
+    int threads;
+    const char *name; /* "ref" or "cpu" */
+    ct_isa isa;       /* in use */
+    void *state;      /* backend's own */
+};
+
+/* E_UNSUPPORTED with the reason when the backend is missing or does not do that dtype; E_INVALID
+ * for an unknown name. */
+csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options);
+void ct_exec_destroy(ct_exec **ex);
+
+/* "portable", "avx2", "avx512"; best that this CPU has. */
+const char *ct_isa_name(ct_isa isa);
+ct_isa ct_isa_best(void);
+bool ct_isa_from_name(const char *name, ct_isa *isa); /* also "auto" */
+
+/* A backend: fills ex->ops and ex->state, or says why it cannot. */
+csctrl_status ct_ref_init(ct_exec *ex);
+csctrl_status ct_cpu_init(ct_exec *ex);
+void ct_cpu_exit(ct_exec *ex);
+
+/* Versions of what the cpu backend runs on ("onednn", "2.6.3"), for csctrl_system_report. */
+void ct_backend_report(void (*fact)(void *user, const char *key, const char *value), void *user);
+
+#endif

@@ -1,0 +1,163 @@
+/* ops.h - the table of operations that every backend fills, and the contract of each.
+ *
+ * Common to all operations:
+ * - Activations are NHWC: image side [n, h, w, c], code side [n, oh, ow, atoms]. Dictionaries are
+ * [atoms, c, k, k] (the order of the paper's code and of checkpoints). Features are [n, d]. All
+ * floating tensors have the exec's dtype.
+ * - Shapes are checked by the layers, not here. Outputs are wholly written unless the contract says
+ * "accumulates".
+ * - Outputs do not overlap inputs unless the contract says "in place".
+ * - Results are the same for every call with the same inputs and thread count (fixed order of
+ * summation).
+ * - After planning nothing is allocated.
+ * - Scalars (`double *`) are host memory and valid on return. */
+#ifndef CT_BACKEND_OPS_H
+#define CT_BACKEND_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tensor/tensor.h"
+
+typedef struct ct_exec ct_exec;
+
+/* Geometry of A (synthesis: codes to image) and A* (analysis: image to codes). oh = (h + 2 pad - k)
+ * / stride + 1 exactly. */
+typedef struct ct_geom {
+    int n;
+    int h, w, c;
+    int oh, ow, atoms;
+    int kernel, stride, pad;
+} ct_geom;
+
+/* One dictionary at one geometry: what a backend prepared for it. The memory is planned by the
+ * layer: after conv_create it declares packed_bytes (lives as long as the layer) and scratch_bytes
+ * (within one call) and lets `packed` and `scratch` be bound to them. */
+typedef struct ct_conv {
+    ct_geom geom;
+    size_t packed_bytes, scratch_bytes;
+    void *packed, *scratch;
+    void *impl; /* backend's own; released by conv_destroy */
+} ct_conv;
+
+/* prox of SPEC 1: v -> max(v - lambda eta, 0) / (1 + mu eta), or the two-sided soft threshold. */
+typedef struct ct_prox {
+    double eta, lambda, mu;
+    bool nonneg;
+} ct_prox;
+
+typedef enum ct_act { CT_RELU, CT_LEAKY_RELU, CT_TANH } ct_act;
+
+/* weight * R(rows of F): a coding rate over a subset of rows. */
+typedef struct ct_rate_term {
+    double weight;
+    const int32_t *rows; /* count row numbers of F; count 0 contributes nothing */
+    int32_t count;
+} ct_rate_term;
+
+/* p <- p + lr * m_hat / (sqrt(v_hat) + eps); lr > 0 ascends, lr < 0 descends; bias1 = 1 - beta1^t,
+ * bias2 = 1 - beta2^t. The gradient is multiplied by grad_scale (clipping) first. */
+typedef struct ct_adam {
+    double lr, beta1, beta2, eps, bias1, bias2, grad_scale;
+} ct_adam;
+
+typedef struct ct_ops {
+    /* ---- memory of the backend's device (host memory for ref and cpu) */
+    csctrl_status (*mem_alloc)(ct_exec *ex, size_t bytes,
+                               void **block); /* zeroed, 64-byte aligned */
+    void (*mem_free)(ct_exec *ex, void *block);
+    csctrl_status (*upload)(ct_exec *ex, void *device, const void *host, size_t bytes);
+    csctrl_status (*download)(ct_exec *ex, void *host, const void *device, size_t bytes);
+
+    /* ---- the convolutional dictionary */
+    csctrl_status (*conv_create)(ct_exec *ex, const ct_geom *geom,
+                                 ct_conv *conv); /* plan time; may allocate */
+    void (*conv_destroy)(ct_exec *ex, ct_conv *conv);
+    /* Take over new weights; called after every change of W, before any use. W: [atoms, c, k, k].
+     */
+    csctrl_status (*conv_pack)(ct_exec *ex, ct_conv *conv, const ct_tensor *W);
+    /* code = A* img, a strided correlation. */
+    csctrl_status (*analysis)(ct_exec *ex, ct_conv *conv, const ct_tensor *img, ct_tensor *code);
+    /* img = A code, the transposed convolution. */
+    csctrl_status (*synthesis)(ct_exec *ex, ct_conv *conv, const ct_tensor *code, ct_tensor *img);
+    /* dW accumulates scale * d<code, A*(W) img>/dW; the same product is d<A(W) code, img>/dW. */
+    csctrl_status (*dict_grad)(ct_exec *ex, ct_conv *conv, double scale, const ct_tensor *img,
+                               const ct_tensor *code, ct_tensor *dW);
+    /* Every row W[a] is put back on the unit l2 sphere (norm clamped at 1e-12). In place. */
+    csctrl_status (*unit_atoms)(ct_exec *ex, ct_tensor *W);
+
+    /* ---- one FISTA step (SPEC 1)
+     * z_next = prox(y + eta * grad); y_next = z_next + beta * (z_next - z_prev).
+     * y NULL: zero. y_next NULL: not wanted; otherwise z_prev is not NULL. y_next may be y, z_next
+     * may be grad. */
+    csctrl_status (*csc_update)(ct_exec *ex, const ct_prox *prox, double beta,
+                                const ct_tensor *grad, const ct_tensor *y, const ct_tensor *z_prev,
+                                ct_tensor *z_next, ct_tensor *y_next);
+    /* g = scale * dz * dprox/dv, read off z = prox(v): scale / (1 + mu eta) where z != 0, else 0. g
+     * may be dz. */
+    csctrl_status (*csc_update_backward)(ct_exec *ex, const ct_prox *prox, double scale,
+                                         const ct_tensor *z, const ct_tensor *dz, ct_tensor *g);
+
+    /* ---- batch normalisation over rows = all but the last dimension; scale, shift, mean, var: [c]
+     * y = (x - mean) / sqrt(var + eps) * scale + shift with the batch's own mean and (biased)
+     * variance, which are written. Sums are blocked or in double. y may be x. */
+    csctrl_status (*bn_forward)(ct_exec *ex, const ct_tensor *x, const ct_tensor *scale,
+                                const ct_tensor *shift, double eps, ct_tensor *y, ct_tensor *mean,
+                                ct_tensor *var);
+    /* The same with given mean and var. y may be x. */
+    csctrl_status (*bn_eval)(ct_exec *ex, const ct_tensor *x, const ct_tensor *scale,
+                             const ct_tensor *shift, const ct_tensor *mean, const ct_tensor *var,
+                             double eps, ct_tensor *y);
+    /* Gradient through bn_forward, statistics included. dx may be dy or NULL. dscale, dshift
+     * accumulate; NULL: not wanted. */
+    csctrl_status (*bn_backward)(ct_exec *ex, const ct_tensor *x, const ct_tensor *dy,
+                                 const ct_tensor *scale, const ct_tensor *mean,
+                                 const ct_tensor *var, double eps, ct_tensor *dx, ct_tensor *dscale,
+                                 ct_tensor *dshift);
+
+    /* ---- element-wise
+     * y = act(x). In place allowed. */
+    csctrl_status (*act)(ct_exec *ex, ct_act kind, double slope, const ct_tensor *x, ct_tensor *y);
+    /* dx = dy * act'(x), read off y. In place allowed (dx is dy). relu and leaky relu have
+     * slope-side derivative at 0. */
+    csctrl_status (*act_backward)(ct_exec *ex, ct_act kind, double slope, const ct_tensor *y,
+                                  const ct_tensor *dy, ct_tensor *dx);
+    /* y = a x + b y; b == 0 does not read y; x may be y. */
+    csctrl_status (*axpby)(ct_exec *ex, double a, const ct_tensor *x, double b, ct_tensor *y);
+    /* x = value. */
+    csctrl_status (*fill)(ct_exec *ex, double value, ct_tensor *x);
+
+    /* ---- layout: [n, c, h, w] <-> [n, h, w, c] of the exec's dtype, shapes taken from the NHWC
+     * tensor. */
+    csctrl_status (*to_nhwc)(ct_exec *ex, const ct_tensor *nchw, ct_tensor *nhwc);
+    csctrl_status (*to_nchw)(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw);
+
+    /* ---- the unit sphere, rows of [n, d]
+     * z = x / max(|x|, 1e-12); norm [n] keeps max(|x|, 1e-12). In place allowed. */
+    csctrl_status (*sphere)(ct_exec *ex, const ct_tensor *x, ct_tensor *z, ct_tensor *norm);
+    /* dx = (dz - <dz, z> z) / norm. dx may be dz. */
+    csctrl_status (*sphere_backward)(ct_exec *ex, const ct_tensor *z, const ct_tensor *norm,
+                                     const ct_tensor *dz, ct_tensor *dx);
+
+    /* ---- coding rates (SPEC 3)
+     * values[j] = R(rows of term j of F) unweighted, R(Z) = 1/2 logdet(I + alpha Z^T Z), alpha = d
+     * / (count eps2); dF [m, d] accumulates sum_j weight_j dR_j/dF; dF NULL: not wanted. Works on
+     * the smaller of the two Gram matrices. scratch: at least rate_scratch(ex, m, d) bytes.
+     * E_NUMERIC when F is not finite (no term is then written). */
+    size_t (*rate_scratch)(ct_exec *ex, int m, int d);
+    csctrl_status (*rate_terms)(ct_exec *ex, const ct_tensor *F, double eps2,
+                                const ct_rate_term *terms, int count, double *values, ct_tensor *dF,
+                                void *scratch);
+
+    /* ---- reductions to host scalars */
+    csctrl_status (*sum_squares)(ct_exec *ex, const ct_tensor *x,
+                                 double *sum); /* not finite if any entry is not */
+    csctrl_status (*count_zeros)(ct_exec *ex, const ct_tensor *x, double *count);
+
+    /* ---- optimizer: one tensor. p, m, v in place. */
+    csctrl_status (*adam)(ct_exec *ex, const ct_adam *adam, ct_tensor *p, const ct_tensor *g,
+                          ct_tensor *m, ct_tensor *v);
+} ct_ops;
+
+#endif

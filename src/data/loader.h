@@ -1,0 +1,44 @@
+/* loader.h - training batches: seeded order, augmentation, decoding threads and a bounded prefetch
+ * ring.
+ *
+ * Batch `i` of the run is a pure function of (seed, i): epoch = i / per_epoch, the epoch's order is
+ * a seeded permutation of the usable images, batch b of it takes images b*n .. b*n+n-1; the last
+ * incomplete batch of an epoch is dropped. Neither the number of threads nor where the run was
+ * resumed matters. */
+#ifndef CT_DATA_LOADER_H
+#define CT_DATA_LOADER_H
+
+#include "csctrl/data.h"
+#include "tensor/tensor.h"
+
+typedef struct ct_loader ct_loader;
+
+typedef struct ct_loader_options {
+    uint64_t seed;
+    int batch;
+    int threads;   /* >= 1 */
+    int prefetch;  /* batches decoded ahead, >= 1 */
+    bool flip;     /* horizontal flip with probability 1/2 */
+    int crop_pad;  /* random crop after padding with that many reflected pixels; 0 = none */
+    int64_t start; /* first batch to give: 0, or the step to resume at */
+} ct_loader_options;
+
+/* Borrows the data set. E_CONFIG when it has fewer images than one batch. */
+csctrl_status ct_loader_create(ct_loader **out, csctrl_dataset *dataset,
+                               const ct_loader_options *options);
+void ct_loader_destroy(ct_loader **loader); /* joins the threads */
+
+int64_t ct_loader_batches_per_epoch(const ct_loader *loader);
+/* Bytes of the ring and of the order, all taken at create. */
+size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *options);
+
+/* Next batch: images f32[n, c, size, size] in [-1, 1], labels n. The views stay valid until the
+ * next call. A broken file met now (the open found none) is logged by name, counted, and replaced
+ * by the next usable image of the epoch's order. Waits for the decoders. E_FORMAT when no usable
+ * image is left. Allocates: nothing. */
+csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t **labels);
+
+/* Broken files met so far. */
+int64_t ct_loader_broken(const ct_loader *loader);
+
+#endif

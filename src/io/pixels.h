@@ -1,0 +1,35 @@
+/* pixels.h - JPEG and PNG to and from 8-bit pixels, and the path from pixels to a model's input. */
+#ifndef CT_IO_PIXELS_H
+#define CT_IO_PIXELS_H
+
+#include <stdint.h>
+
+#include "tensor/tensor.h"
+
+enum { CT_PIXELS_MAX = 64000000 }; /* width * height that a decoder accepts */
+
+/* 8-bit interleaved image [height, width, channels]; data owned, released by ct_pixels_free. */
+typedef struct ct_pixels {
+    int width, height, channels; /* channels 1 or 3 */
+    uint8_t *data;
+} ct_pixels;
+
+/* Decode a JPEG or PNG from memory, told by its first bytes. channels: 1 or 3 (converted).
+ * at_least: the smaller side may be scaled down while decoding (JPEG DCT scaling 1/2, 1/4, 1/8) so
+ * long as it stays >= at_least; 0 = never. `name` is for messages. E_FORMAT, E_UNSUPPORTED (CMYK by
+ * name, too many pixels, not JPEG or PNG), E_NOMEM. Threads: any. */
+csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name, int channels,
+                               int at_least, ct_pixels *out);
+void ct_pixels_free(ct_pixels *pixels);
+
+/* PNG into memory (owned: ct_free). */
+csctrl_status ct_pixels_encode_png(const ct_pixels *pixels, uint8_t **data, size_t *size);
+
+/* Centre-crop to a square, resize with antialiasing (Keys bicubic a = -0.5 with support scaled for
+ * reduction, as Pillow), result in 0..255 as u8 planes [channels, size, size]. */
+csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes);
+
+/* u8 in 0..255 to [-1, 1]: value / 127.5 - 1. */
+void ct_pixels_normalise(const uint8_t *planes, int64_t count, float *out);
+
+#endif
