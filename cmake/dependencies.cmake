@@ -12,5 +12,10 @@ pkg_check_modules(BLAS REQUIRED IMPORTED_TARGET openblas)
 pkg_check_modules(LAPACKE REQUIRED IMPORTED_TARGET lapacke)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 if(CSCTRL_WITH_CPU)
-  find_package(dnnl REQUIRED)
+  # Not find_package(dnnl): Debian's dnnl-config.cmake asks for OpenCL headers that we do not use.
+  find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h REQUIRED)
+  find_library(DNNL_LIBRARY dnnl REQUIRED)
+  add_library(DNNL::dnnl UNKNOWN IMPORTED)
+  set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}
+                                              INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE})
 endif()
