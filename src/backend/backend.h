@@ -36,8 +36,10 @@ bool ct_isa_from_name(const char *name, ct_isa *isa); /* also "auto" */
 
 /* A backend: fills ex->ops and ex->state, or says why it cannot. */
 csctrl_status ct_ref_init(ct_exec *ex);
+void ct_ref_exit(ct_exec *ex);
 csctrl_status ct_cpu_init(ct_exec *ex);
 void ct_cpu_exit(ct_exec *ex);
+void ct_cpu_report(void (*fact)(void *user, const char *key, const char *value), void *user);
 
 /* Versions of what the cpu backend runs on ("onednn", "2.6.3"), for csctrl_system_report. */
 void ct_backend_report(void (*fact)(void *user, const char *key, const char *value), void *user);

@@ -1,0 +1,25 @@
+/* ref_init.c - the reference backend for the context's element type. */
+#include "backend/ref/ref.h"
+#include "base/mem.h"
+
+csctrl_status ct_ref_init(ct_exec *ex)
+{
+    ct_ops *ops = ct_calloc(1, sizeof *ops);
+
+    if (ops == NULL)
+        return CSCTRL_E_NOMEM;
+    if (ex->dtype == CSCTRL_F64)
+        ct_ref_f64_fill(ops);
+    else
+        ct_ref_f32_fill(ops);
+    ex->ops = ops;
+    ex->state = ops;
+    ex->name = "ref";
+    ex->isa = CT_ISA_PORTABLE;
+    return CSCTRL_OK;
+}
+
+void ct_ref_exit(ct_exec *ex)
+{
+    ct_free(ex->state);
+}
