@@ -36,7 +36,7 @@ typedef struct csctrl_dataset_info {
 /** Called for each broken item. `name` says file (and member), `reason` is one line. */
 typedef void (*csctrl_broken_fn)(void *user, const char *name, const char *reason);
 
-/** Open one split of the data set that `config` describes (keys `data.*`).
+/** Open one split of the data set that `config` describes (its section `data`).
  *
  * Without a test split of its own, the data set is divided by `data.holdout`: which images are held
  * out is a pure function of the image's index and `seed`, so train and test never overlap.

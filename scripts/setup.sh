@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# setup.sh [dev] - installs the Debian 12 packages that csctrl needs; `dev` adds those of lint and CI.
+# Does nothing, and does not need the network, when all are installed.
+set -euo pipefail
+
+packages=(gcc libc6-dev cmake ninja-build pkg-config
+    libdnnl-dev libopenblas-openmp-dev liblapacke-dev
+    libjpeg62-turbo-dev libpng-dev zlib1g-dev libarchive-dev
+    libyaml-dev libjansson-dev librandom123-dev libcmocka-dev
+    dataset-fashion-mnist)
+if [ "${1:-}" = dev ]; then
+    packages+=(g++ python3 python3-torch clang-14 clang-format-14 clang-tidy-14 clang-tools-14
+        libclang-rt-14-dev libomp-14-dev doxygen)
+fi
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    echo "setup: this is not Debian, so nothing was installed. csctrl needs what these Debian 12" >&2
+    echo "packages hold; install them by hand, then run cmake (see README.md):" >&2
+    printf '  %s\n' "${packages[@]}" >&2
+    command -v cmake >/dev/null && command -v ninja >/dev/null && command -v cc >/dev/null
+    exit
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$state" = "install ok installed" ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "setup: installing ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "setup: not root and no sudo. As root: apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+apt_get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3)
+"${apt_get[@]}" update
+"${apt_get[@]}" install -y --no-install-recommends "${missing[@]}"
