@@ -1,0 +1,33 @@
+/* batchnorm.c - y = (x - mean) / sqrt(var + eps) * scale + shift. */
+#include "layers/batchnorm.h"
+
+/* Running variance is unbiased, as in PyTorch: rows / (rows - 1) times the batch's. */
+static csctrl_status follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,
+                            const ct_batchnorm_pass *pass)
+{
+    const double m = norm->momentum;
+    const double unbias = rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
+
+    CT_TRY(ex->ops->axpby(ex, m, &pass->mean, 1.0 - m, &norm->mean));
+    return ex->ops->axpby(ex, m * unbias, &pass->var, 1.0 - m, &norm->var);
+}
+
+csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode,
+                                   const ct_tensor *x, ct_tensor *y, ct_batchnorm_pass *pass)
+{
+    if (mode == CT_MODE_EVAL)
+        return ex->ops->bn_eval(ex, x, &norm->scale, &norm->shift, &norm->mean, &norm->var,
+                                norm->eps, y);
+    CT_TRY(ex->ops->bn_forward(ex, x, &norm->scale, &norm->shift, norm->eps, y, &pass->mean,
+                               &pass->var));
+    if (mode == CT_MODE_TRAIN_RUN)
+        return follow(ex, norm, csctrl_tensor_count(x) / x->shape[x->ndim - 1], pass);
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_batchnorm_backward(ct_exec *ex, ct_batchnorm *norm, const ct_tensor *x,
+                                    const ct_batchnorm_pass *pass, bool learn, ct_tensor *d)
+{
+    return ex->ops->bn_backward(ex, x, d, &norm->scale, &pass->mean, &pass->var, norm->eps, d,
+                                learn ? &norm->dscale : NULL, learn ? &norm->dshift : NULL);
+}

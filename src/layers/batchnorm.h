@@ -1,0 +1,35 @@
+/* batchnorm.h - batch normalisation over all but the channel dimension, with running statistics. */
+#ifndef CT_LAYERS_BATCHNORM_H
+#define CT_LAYERS_BATCHNORM_H
+
+#include "backend/backend.h"
+#include "tensor/plan.h"
+
+/* Parameters of one norm, all [channels]; memory of the model. */
+typedef struct ct_batchnorm {
+    ct_tensor scale, shift;   /* trainable */
+    ct_tensor mean, var;      /* running statistics */
+    ct_tensor dscale, dshift; /* gradients */
+    double eps, momentum;     /* momentum: weight of the newest batch */
+} ct_batchnorm;
+
+/* Statistics of one batch, kept for the backward pass. */
+typedef struct ct_batchnorm_pass {
+    ct_tensor mean, var;
+} ct_batchnorm_pass;
+
+typedef enum ct_mode {
+    CT_MODE_EVAL,      /* running statistics */
+    CT_MODE_TRAIN,     /* the batch's own statistics */
+    CT_MODE_TRAIN_RUN, /* likewise, and the running statistics follow */
+} ct_mode;
+
+/* y = norm(x); y may be x in CT_MODE_EVAL only, since backward needs x. */
+csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode,
+                                   const ct_tensor *x, ct_tensor *y, ct_batchnorm_pass *pass);
+
+/* d is dy on entry and dx on return. dscale and dshift accumulate when `learn`. */
+csctrl_status ct_batchnorm_backward(ct_exec *ex, ct_batchnorm *norm, const ct_tensor *x,
+                                    const ct_batchnorm_pass *pass, bool learn, ct_tensor *d);
+
+#endif

@@ -1,0 +1,29 @@
+/* checkpoint.h - a checkpoint is a directory: config.yaml, model.safetensors, state.safetensors,
+ * manifest.json with the size and CRC of each. RUN/checkpoints holds them; the text files `latest`
+ * and `best` name one each. */
+#ifndef CT_MODEL_CHECKPOINT_H
+#define CT_MODEL_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define CT_CHECKPOINT_FOLDER "checkpoints"
+#define CT_CHECKPOINT_CONFIG "config.yaml"
+#define CT_CHECKPOINT_MODEL "model.safetensors"
+#define CT_CHECKPOINT_STATE "state.safetensors"
+#define CT_CHECKPOINT_MANIFEST "manifest.json"
+
+/* Path (owned: ct_free) of the checkpoint meant by `path`: itself, or what
+ * RUN/checkpoints/`pointers` names, the first that exists. pointers: NULL-terminated, e.g. {"best",
+ * "latest", NULL}. E_NOT_FOUND says what was looked for. */
+csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers,
+                                   char **checkpoint);
+
+/* Compare every file with the manifest. E_FORMAT names the file, expected and found size or CRC. */
+csctrl_status ct_checkpoint_verify(const char *checkpoint);
+
+/* CRC-32 (zlib) of a file. */
+csctrl_status ct_file_crc32(const char *path, int64_t *bytes, uint32_t *crc32);
+
+#endif

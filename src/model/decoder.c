@@ -1,0 +1,106 @@
+/* decoder.c - xhat = g(z). */
+#include "model/decoder.h"
+
+ct_conv *ct_layer_synthesis(ct_layer *layer, bool tied)
+{
+    return tied ? &layer->conv : &layer->decoder_conv;
+}
+
+ct_tensor *ct_layer_synthesis_grad(ct_layer *layer, bool tied)
+{
+    return tied ? &layer->dW : &layer->decoder_dW;
+}
+
+csctrl_status ct_decoder_pass_create(csctrl_model *model, ct_decoder_pass *pass, bool saved,
+                                     int first, int last)
+{
+    const csctrl_dtype dtype = model->ex->dtype;
+    const int depth = model->arch.depth;
+    const ct_class kind = saved ? CT_SAVED : CT_SCRATCH;
+
+    *pass = (ct_decoder_pass){.saved = saved};
+    for (int l = depth - 1; l >= 1; l--) {
+        ct_decoder_layer_pass *p = &pass->layers[l];
+        const ct_geom *geom = &model->layers[l].conv.geom;
+        const int now = CT_TIME_DECODE + depth - l;
+        p->s = p->h = ct_image_shape(dtype, geom);
+        p->norm.mean = p->norm.var = CT_SHAPE(dtype, geom->c);
+        ct_plan_tensor(model->plan, kind, &p->s, saved ? first : now, saved ? last : now + 1);
+        if (saved)
+            ct_plan_tensor(model->plan, kind, &p->h, first, last);
+        ct_plan_tensor(model->plan, kind, &p->norm.mean, saved ? first : now, saved ? last : now);
+        ct_plan_tensor(model->plan, kind, &p->norm.var, saved ? first : now, saved ? last : now);
+    }
+    pass->code = ct_code_shape(dtype, &model->layers[depth - 1].conv.geom);
+    if (pass->code.shape[1] > 1)
+        ct_plan_tensor(model->plan, kind, &pass->code, saved ? first : CT_TIME_DECODE,
+                       saved ? last : CT_TIME_DECODE + 1);
+    return CSCTRL_OK;
+}
+
+void ct_decoder_pass_bind(const csctrl_model *model, ct_decoder_pass *pass)
+{
+    for (int l = 1; l < model->arch.depth; l++)
+        if (!pass->saved)
+            pass->layers[l].h.data = pass->layers[l].s.data;
+}
+
+void ct_decoder_grad_declare(csctrl_model *model, ct_decoder_grad *grad)
+{
+    for (int l = 1; l < model->arch.depth; l++) {
+        const int now = CT_TIME_DECODE_GRAD + l;
+        grad->d[l] = ct_image_shape(model->ex->dtype, &model->layers[l].conv.geom);
+        ct_plan_tensor(model->plan, CT_SCRATCH, &grad->d[l], now - 1, now);
+    }
+}
+
+csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_mode mode,
+                                 const ct_tensor *z, ct_tensor *xhat)
+{
+    const ct_ops *ops = model->ex->ops;
+    const ct_tensor *code = &pass->code;
+
+    if (pass->code.shape[1] > 1)
+        CT_TRY(ops->to_nhwc(model->ex, z, &pass->code));
+    else
+        pass->code.data = z->data; /* one pixel: both orders are the same */
+    for (int l = model->arch.depth - 1; l >= 1; l--) {
+        ct_layer *layer = &model->layers[l];
+        ct_decoder_layer_pass *p = &pass->layers[l];
+        CT_TRY(ops->synthesis(model->ex, ct_layer_synthesis(layer, model->arch.tied), code, &p->s));
+        CT_TRY(ct_batchnorm_forward(model->ex, &layer->decoder_norm, mode, &p->s, &p->h, &p->norm));
+        CT_TRY(ops->act(model->ex, CT_RELU, 0.0, &p->h, &p->h));
+        code = &p->h;
+    }
+    CT_TRY(ops->synthesis(model->ex, ct_layer_synthesis(&model->layers[0], model->arch.tied), code,
+                          xhat));
+    return ops->act(model->ex, CT_TANH, 0.0, xhat, xhat);
+}
+
+csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct_decoder_grad *grad,
+                                  const ct_tensor *xhat, ct_tensor *dxhat)
+{
+    const ct_ops *ops = model->ex->ops;
+    const int depth = model->arch.depth;
+    ct_tensor *d = dxhat;
+
+    CT_TRY(ops->act_backward(model->ex, CT_TANH, 0.0, xhat, d, d));
+    for (int l = 0; l < depth; l++) {
+        ct_layer *layer = &model->layers[l];
+        ct_conv *conv = ct_layer_synthesis(layer, model->arch.tied);
+        const ct_tensor *code = l + 1 < depth ? &pass->layers[l + 1].h : &pass->code;
+        if (l > 0) {
+            ct_decoder_layer_pass *p = &pass->layers[l];
+            CT_TRY(ops->act_backward(model->ex, CT_RELU, 0.0, &p->h, d, d));
+            CT_TRY(
+                ct_batchnorm_backward(model->ex, &layer->decoder_norm, &p->s, &p->norm, true, d));
+        }
+        CT_TRY(ops->dict_grad(model->ex, conv, 1.0, d, code,
+                              ct_layer_synthesis_grad(layer, model->arch.tied)));
+        if (l + 1 < depth) {
+            CT_TRY(ops->analysis(model->ex, conv, d, &grad->d[l + 1]));
+            d = &grad->d[l + 1];
+        }
+    }
+    return CSCTRL_OK;
+}

@@ -1,0 +1,164 @@
+/* encoder.c - z = f(x). */
+#include "model/encoder.h"
+
+enum { LEAKY_PERCENT = 20 }; /* LeakyReLU 0.2 of the generic pair */
+
+static double leaky_slope(void)
+{
+    return LEAKY_PERCENT / 100.0;
+}
+
+static bool is_spatial(const csctrl_model *model)
+{
+    return model->arch.layers[model->arch.depth - 1].geom.oh > 1;
+}
+
+csctrl_status ct_encoder_pass_create(csctrl_model *model, ct_encoder_pass *pass, bool saved,
+                                     int first, int last)
+{
+    const csctrl_dtype dtype = model->ex->dtype;
+    const int depth = model->arch.depth;
+
+    *pass = (ct_encoder_pass){.saved = saved};
+    for (int l = 0; l < depth; l++) {
+        ct_encoder_layer_pass *p = &pass->layers[l];
+        const ct_layer *layer = &model->layers[l];
+        const int now = CT_TIME_ENCODE + l;
+        CT_TRY(ct_csc_pass_create(&p->csc, &layer->csc, dtype, saved, model->plan,
+                                  saved ? first : now, saved ? last : now, saved ? last : now + 1));
+        p->h = ct_code_shape(dtype, &layer->conv.geom);
+        if (saved && (layer->has_norm || layer->has_act))
+            ct_plan_tensor(model->plan, CT_SAVED, &p->h, first, last);
+        p->norm.mean = p->norm.var = CT_SHAPE(dtype, layer->conv.geom.atoms);
+        if (layer->has_norm) {
+            ct_plan_tensor(model->plan, saved ? CT_SAVED : CT_SCRATCH, &p->norm.mean,
+                           saved ? first : now, saved ? last : now);
+            ct_plan_tensor(model->plan, saved ? CT_SAVED : CT_SCRATCH, &p->norm.var,
+                           saved ? first : now, saved ? last : now);
+        }
+    }
+    pass->flat = CT_SHAPE(dtype, model->batch, model->arch.features);
+    pass->length = CT_SHAPE(dtype, model->batch);
+    if (is_spatial(model))
+        ct_plan_tensor(model->plan, CT_SCRATCH, &pass->flat, CT_TIME_ENCODE + depth,
+                       CT_TIME_ENCODE + depth);
+    ct_plan_tensor(model->plan, saved ? CT_SAVED : CT_SCRATCH, &pass->length,
+                   saved ? first : CT_TIME_ENCODE + depth, saved ? last : CT_TIME_ENCODE + depth);
+    return CSCTRL_OK;
+}
+
+void ct_encoder_pass_bind(const csctrl_model *model, ct_encoder_pass *pass)
+{
+    for (int l = 0; l < model->arch.depth; l++) {
+        ct_encoder_layer_pass *p = &pass->layers[l];
+        const ct_csc *csc = &model->layers[l].csc;
+        ct_csc_pass_bind(&p->csc, csc);
+        if (p->h.data == NULL)
+            p->h.data = p->csc.z[csc->steps - 1].data;
+    }
+    if (!is_spatial(model))
+        pass->flat.data = pass->layers[model->arch.depth - 1].h.data;
+}
+
+void ct_encoder_pass_destroy(const csctrl_model *model, ct_encoder_pass *pass)
+{
+    for (int l = 0; l < model->arch.depth; l++)
+        ct_csc_pass_destroy(&pass->layers[l].csc);
+}
+
+void ct_encoder_grad_declare(csctrl_model *model, ct_encoder_grad *grad)
+{
+    const int depth = model->arch.depth;
+
+    for (int l = 0; l < depth; l++) {
+        const int now = CT_TIME_ENCODE_GRAD + depth - l;
+        ct_csc_grad_declare(&grad->layers[l], &model->layers[l].csc, model->ex->dtype, model->plan,
+                            now - 1, now, now);
+    }
+    grad->flat = CT_SHAPE(model->ex->dtype, model->batch, model->arch.features);
+    if (is_spatial(model))
+        ct_plan_tensor(model->plan, CT_SCRATCH, &grad->flat, CT_TIME_ENCODE_GRAD,
+                       CT_TIME_ENCODE_GRAD);
+}
+
+/* The layer's codes: z[T-1] <- FISTA(x), or one plain convolution. */
+static csctrl_status codes_forward(csctrl_model *model, int l, const ct_tensor *x,
+                                   ct_csc_pass *pass)
+{
+    ct_layer *layer = &model->layers[l];
+
+    if (model->arch.kind == CT_ARCH_CSC)
+        return ct_csc_forward(model->ex, &layer->csc, x, pass);
+    return model->ex->ops->analysis(model->ex, &layer->conv, x, &pass->z[0]);
+}
+
+csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode,
+                                 const ct_tensor *x, ct_tensor *z, int count, double *zeros)
+{
+    const ct_ops *ops = model->ex->ops;
+
+    pass->x = x;
+    for (int l = 0; l < model->arch.depth; l++) {
+        ct_layer *layer = &model->layers[l];
+        ct_encoder_layer_pass *p = &pass->layers[l];
+        const ct_tensor *codes = &p->csc.z[layer->csc.steps - 1];
+        CT_TRY(codes_forward(model, l, x, &p->csc));
+        if (zeros != NULL) {
+            const ct_tensor seen = ct_tensor_head(codes, count);
+            double found = 0.0;
+            CT_TRY(ops->count_zeros(model->ex, &seen, &found));
+            zeros[l] += found;
+        }
+        if (layer->has_norm)
+            CT_TRY(ct_batchnorm_forward(model->ex, &layer->norm, mode, codes, &p->h, &p->norm));
+        if (layer->has_act)
+            CT_TRY(ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(),
+                            layer->has_norm ? &p->h : codes, &p->h));
+        x = &p->h;
+    }
+    if (is_spatial(model))
+        CT_TRY(ops->to_nchw(model->ex, x, &pass->flat));
+    return ops->sphere(model->ex, &pass->flat, z, &pass->length);
+}
+
+/* dz of layer l is in grad->layers[l].dz; dx: gradient of its input. */
+static csctrl_status layer_backward(csctrl_model *model, int l, ct_encoder_pass *pass,
+                                    ct_encoder_grad *grad, bool learn, ct_tensor *dx)
+{
+    const ct_ops *ops = model->ex->ops;
+    ct_layer *layer = &model->layers[l];
+    ct_encoder_layer_pass *p = &pass->layers[l];
+    ct_tensor *d = &grad->layers[l].dz;
+    const ct_tensor *x = l > 0 ? &pass->layers[l - 1].h : pass->x;
+    ct_tensor *dW = learn ? &layer->dW : NULL;
+
+    if (layer->has_act)
+        CT_TRY(ops->act_backward(model->ex, CT_LEAKY_RELU, leaky_slope(), &p->h, d, d));
+    if (layer->has_norm)
+        CT_TRY(ct_batchnorm_backward(model->ex, &layer->norm, &p->csc.z[layer->csc.steps - 1],
+                                     &p->norm, learn, d));
+    if (model->arch.kind == CT_ARCH_CSC)
+        return ct_csc_backward(model->ex, &layer->csc, x, &p->csc, &grad->layers[l], dW, dx);
+    if (dW != NULL)
+        CT_TRY(ops->dict_grad(model->ex, &layer->conv, 1.0, x, d, dW));
+    return dx != NULL ? ops->synthesis(model->ex, &layer->conv, d, dx) : CSCTRL_OK;
+}
+
+csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,
+                                  const ct_tensor *z, const ct_tensor *dz, bool learn,
+                                  ct_tensor *dx)
+{
+    const ct_ops *ops = model->ex->ops;
+    const int depth = model->arch.depth;
+    ct_tensor *last = &grad->layers[depth - 1].dz;
+    ct_tensor flat = grad->flat;
+
+    if (!is_spatial(model))
+        flat.data = last->data;
+    CT_TRY(ops->sphere_backward(model->ex, z, &pass->length, dz, &flat));
+    if (is_spatial(model))
+        CT_TRY(ops->to_nhwc(model->ex, &flat, last));
+    for (int l = depth - 1; l >= 0; l--)
+        CT_TRY(layer_backward(model, l, pass, grad, learn, l > 0 ? &grad->layers[l - 1].dz : dx));
+    return CSCTRL_OK;
+}

@@ -1,0 +1,50 @@
+/* encoder.h - f: layers of [codes -> norm (-> activation)], then the unit sphere (SPEC 2), forward
+ * and backward. */
+#ifndef CT_MODEL_ENCODER_H
+#define CT_MODEL_ENCODER_H
+
+#include "model/model.h"
+
+/* What one layer keeps of a forward pass. */
+typedef struct ct_encoder_layer_pass {
+    ct_csc_pass csc;
+    ct_tensor
+        h; /* norm of the codes: the next layer's input; shares the codes' memory when not saved */
+    ct_batchnorm_pass norm;
+} ct_encoder_layer_pass;
+
+typedef struct ct_encoder_pass {
+    ct_encoder_layer_pass layers[CSCTRL_MAX_LAYERS];
+    ct_tensor flat;   /* last h as [n, d] in channel-first order */
+    ct_tensor length; /* [n] norms before the sphere */
+    const ct_tensor *x;
+    bool saved;
+} ct_encoder_pass;
+
+/* Scratch of the backward pass, one for all passes of a model. */
+typedef struct ct_encoder_grad {
+    ct_csc_grad layers[CSCTRL_MAX_LAYERS];
+    ct_tensor flat;
+} ct_encoder_grad;
+
+/* saved: buffers are CT_SAVED and alive [first, last]; otherwise scratch, and first and last are
+ * not used. */
+csctrl_status ct_encoder_pass_create(csctrl_model *model, ct_encoder_pass *pass, bool saved,
+                                     int first, int last);
+void ct_encoder_pass_bind(const csctrl_model *model,
+                          ct_encoder_pass *pass); /* after the plan was allocated */
+void ct_encoder_pass_destroy(const csctrl_model *model, ct_encoder_pass *pass);
+void ct_encoder_grad_declare(csctrl_model *model, ct_encoder_grad *grad);
+
+/* z [n, d] <- f(x), x [n, h, w, c]; x must stay until the backward pass. zeros (may be NULL): zero
+ * codes of the first `count` images are added a layer. */
+csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode,
+                                 const ct_tensor *x, ct_tensor *z, int count, double *zeros);
+
+/* From dz [n, d] and the forward's z. learn: gradients of the encoder's parameters accumulate. dx:
+ * written; NULL: not wanted. */
+csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,
+                                  const ct_tensor *z, const ct_tensor *dz, bool learn,
+                                  ct_tensor *dx);
+
+#endif

@@ -1,0 +1,124 @@
+/* infer.c - public encode and decode: any number of images, in pieces of the planned batch, in eval
+ * mode. */
+#include <math.h>
+#include <string.h>
+
+#include "model/decoder.h"
+#include "model/encoder.h"
+
+/* f32 rows of the caller to the device tensor, converting to the model's dtype. */
+static csctrl_status put(csctrl_model *m, const float *rows, int64_t count, ct_tensor *to)
+{
+    if (to->dtype == CSCTRL_F32)
+        return m->ex->ops->upload(m->ex, to->data, rows, (size_t)count * sizeof(float));
+    double *values = to->data; /* f64 is the host backend's only */
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (double)rows[i];
+    return CSCTRL_OK;
+}
+
+static csctrl_status get(csctrl_model *m, const ct_tensor *from, int64_t count, float *rows)
+{
+    if (from->dtype == CSCTRL_F32)
+        return m->ex->ops->download(m->ex, rows, from->data, (size_t)count * sizeof(float));
+    const double *values = from->data;
+    for (int64_t i = 0; i < count; i++)
+        rows[i] = (float)values[i];
+    return CSCTRL_OK;
+}
+
+static csctrl_status expect_finite(const char *what, const float *rows, int64_t count,
+                                   int64_t first_row, int64_t width)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(rows[i]))
+            return ct_fail(
+                CSCTRL_E_NUMERIC,
+                "%s: a value of image %lld is not finite; check its input and the model's weights",
+                what, (long long)(first_row + i / width));
+    return CSCTRL_OK;
+}
+
+static csctrl_status expect_images(const csctrl_model *m, const csctrl_tensor *x)
+{
+    const int64_t shape[] = {-1, m->arch.channels, m->arch.size, m->arch.size};
+
+    return ct_tensor_expect(x, "images x", CSCTRL_F32, 4, shape);
+}
+
+static csctrl_status expect_features(const csctrl_model *m, const csctrl_tensor *z)
+{
+    const int64_t shape[] = {-1, m->arch.features};
+
+    return ct_tensor_expect(z, "features z", CSCTRL_F32, 2, shape);
+}
+
+static csctrl_status expect_equal_rows(const csctrl_tensor *x, const csctrl_tensor *z)
+{
+    if (x->shape[0] != z->shape[0] || x->shape[0] < 1)
+        return ct_fail(
+            CSCTRL_E_SHAPE,
+            "expected as many images as features, at least 1; found %lld images and %lld features",
+            (long long)x->shape[0], (long long)z->shape[0]);
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_tensor *x, csctrl_tensor *z)
+{
+    const ct_ops *ops = model->ex->ops;
+    const int64_t width = csctrl_tensor_count(&model->x_nchw) / model->batch,
+                  d = model->arch.features;
+
+    CT_TRY(expect_images(model, x));
+    CT_TRY(expect_features(model, z));
+    CT_TRY(expect_equal_rows(x, z));
+    memset(model->zeros, 0, sizeof model->zeros);
+    memset(model->codes, 0, sizeof model->codes);
+    for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
+        const int64_t n = x->shape[0] - at < model->batch ? x->shape[0] - at : model->batch;
+        float *out = (float *)z->data + at * d;
+        CT_TRY(put(model, (const float *)x->data + at * width, n * width, &model->x_nchw));
+        CT_TRY(ops->to_nhwc(model->ex, &model->x_nchw, &model->x_nhwc));
+        CT_TRY(ct_encoder_forward(model, model->infer_encoder, CT_MODE_EVAL, &model->x_nhwc,
+                                  &model->z, (int)n, model->zeros));
+        CT_TRY(get(model, &model->z, n * d, out));
+        CT_TRY(expect_finite("encode", out, n * d, at, d));
+        for (int l = 0; l < model->arch.depth; l++) {
+            const ct_geom *g = &model->layers[l].conv.geom;
+            model->codes[l] += (double)n * g->oh * g->ow * g->atoms;
+        }
+    }
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z, csctrl_tensor *x)
+{
+    const ct_ops *ops = model->ex->ops;
+    const int64_t width = csctrl_tensor_count(&model->x_nchw) / model->batch,
+                  d = model->arch.features;
+
+    CT_TRY(expect_images(model, x));
+    CT_TRY(expect_features(model, z));
+    CT_TRY(expect_equal_rows(x, z));
+    for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
+        const int64_t n = x->shape[0] - at < model->batch ? x->shape[0] - at : model->batch;
+        float *out = (float *)x->data + at * width;
+        CT_TRY(put(model, (const float *)z->data + at * d, n * d, &model->z));
+        CT_TRY(ct_decoder_forward(model, model->infer_decoder, CT_MODE_EVAL, &model->z,
+                                  &model->x_nhwc));
+        CT_TRY(ops->to_nchw(model->ex, &model->x_nhwc, &model->x_nchw));
+        CT_TRY(get(model, &model->x_nchw, n * width, out));
+        CT_TRY(expect_finite("decode", out, n * width, at, width));
+    }
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_model_sparsity(const csctrl_model *model, double *zeros)
+{
+    if (model->codes[0] == 0.0)
+        return ct_fail(CSCTRL_E_STATE,
+                       "sparsity: nothing was encoded yet; call csctrl_model_encode first");
+    for (int l = 0; l < model->arch.depth; l++)
+        zeros[l] = model->zeros[l] / model->codes[l];
+    return CSCTRL_OK;
+}

@@ -1,0 +1,276 @@
+/* serialize.c - a model to and from safetensors. Names are the parameters'; "average.NAME" is its
+ * average; "encoder.N.eta" the step size f64[1]. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "io/safetensors.h"
+#include "model/checkpoint.h"
+#include "model/model.h"
+
+#define FORMAT_NAME "csctrl-model-1"
+
+enum { NAME_MAX_LENGTH = 64 };
+
+/* ---- writing */
+
+typedef struct writer {
+    ct_named_tensor *tensors;
+    char (*names)[NAME_MAX_LENGTH];
+    double eta[CSCTRL_MAX_LAYERS];
+    size_t count;
+} writer;
+
+/* Values on the host: the writer owns the copies. */
+static csctrl_status add_tensor(writer *w, const csctrl_model *m, const char *prefix,
+                                const char *name, const ct_tensor *value)
+{
+    ct_named_tensor *out = &w->tensors[w->count];
+
+    snprintf(w->names[w->count], NAME_MAX_LENGTH, "%s%s", prefix, name);
+    out->name = w->names[w->count];
+    out->value = *value;
+    out->value.data = ct_alloc(ct_tensor_bytes(value));
+    if (out->value.data == NULL)
+        return CSCTRL_E_NOMEM;
+    w->count++;
+    return m->ex->ops->download(m->ex, out->value.data, value->data, ct_tensor_bytes(value));
+}
+
+static csctrl_status collect(writer *w, const csctrl_model *m)
+{
+    for (size_t i = 0; i < m->param_count; i++)
+        CT_TRY(add_tensor(w, m, "", m->params[i].name, m->params[i].value));
+    for (size_t i = 0; i < m->param_count && m->averaged; i++)
+        CT_TRY(add_tensor(w, m, "average.", m->params[i].name, &m->params[i].average));
+    for (int l = 0; l < m->arch.depth && m->arch.kind == CT_ARCH_CSC; l++) {
+        char name[NAME_MAX_LENGTH];
+        snprintf(name, sizeof name, "encoder.%d.eta", l);
+        w->eta[l] = m->layers[l].csc.prox.eta;
+        ct_tensor eta = CT_SHAPE(CSCTRL_F64, 1);
+        eta.data = &w->eta[l];
+        CT_TRY(add_tensor(w, m, "", name, &eta));
+    }
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_model_write(const csctrl_model *model, const char *path, uint32_t *crc32)
+{
+    const size_t most = 2 * model->param_count + CSCTRL_MAX_LAYERS;
+    char step[32], classes[32];
+    writer w = {.tensors = ct_calloc(most, sizeof *w.tensors),
+                .names = ct_calloc(most, sizeof *w.names)};
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (w.tensors == NULL || w.names == NULL)
+        goto done;
+    CT_GOTO(status, collect(&w, model));
+    snprintf(step, sizeof step, "%lld", (long long)model->step);
+    snprintf(classes, sizeof classes, "%d", model->classes);
+    const ct_named_text metadata[] = {
+        {"format", FORMAT_NAME},
+        {"arch", csctrl_config_text(model->config, "model.arch")},
+        {"layers", csctrl_config_text(model->config, "model.layers")},
+        {"step", step},
+        {"classes", classes},
+    };
+    status = ct_safetensors_write(path, w.tensors, w.count, metadata,
+                                  sizeof metadata / sizeof metadata[0], crc32);
+done:
+    for (size_t i = 0; i < w.count; i++)
+        ct_free(w.tensors[i].value.data);
+    ct_free(w.tensors);
+    ct_free(w.names);
+    return status;
+}
+
+/* ---- reading */
+
+static csctrl_status upload_converted(csctrl_model *m, const ct_tensor *from, ct_tensor *to)
+{
+    const int64_t count = csctrl_tensor_count(from);
+
+    if (from->dtype == to->dtype)
+        return m->ex->ops->upload(m->ex, to->data, from->data, ct_tensor_bytes(to));
+    void *host = ct_alloc(ct_tensor_bytes(to));
+    if (host == NULL)
+        return CSCTRL_E_NOMEM;
+    for (int64_t i = 0; i < count; i++) {
+        if (to->dtype == CSCTRL_F64)
+            ((double *)host)[i] = (double)((const float *)from->data)[i];
+        else
+            ((float *)host)[i] = (float)((const double *)from->data)[i];
+    }
+    const csctrl_status status = m->ex->ops->upload(m->ex, to->data, host, ct_tensor_bytes(to));
+    ct_free(host);
+    return status;
+}
+
+static bool same_shape(const ct_tensor *a, const ct_tensor *b)
+{
+    bool same = a->ndim == b->ndim;
+
+    for (int i = 0; same && i < a->ndim; i++)
+        same = a->shape[i] == b->shape[i];
+    return same;
+}
+
+/* Find prefix+name and copy it to `to`. E_NOT_FOUND when the file has none. */
+static csctrl_status read_tensor(csctrl_model *m, const ct_safetensors *file, const char *path,
+                                 const char *prefix, const char *name, ct_tensor *to)
+{
+    char full[NAME_MAX_LENGTH], want[96], have[96];
+    ct_tensor found;
+
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    CT_TRY(ct_safetensors_find(file, full, &found));
+    if (!same_shape(&found, to) || (found.dtype != CSCTRL_F32 && found.dtype != CSCTRL_F64))
+        return ct_fail(
+            CSCTRL_E_MISMATCH,
+            "%s: tensor '%s': the model expects %s, the file has %s; the checkpoint is of another "
+            "architecture",
+            path, full, ct_tensor_text(to, want), ct_tensor_text(&found, have));
+    return upload_converted(m, &found, to);
+}
+
+static csctrl_status read_param(csctrl_model *m, const ct_safetensors *file, const char *path,
+                                ct_param *p, bool use_average)
+{
+    csctrl_status status = CSCTRL_E_NOT_FOUND;
+    char want[96];
+
+    if (use_average)
+        status = read_tensor(m, file, path, "average.", p->name, p->value);
+    if (status == CSCTRL_E_NOT_FOUND)
+        status = read_tensor(m, file, path, "", p->name, p->value);
+    if (status == CSCTRL_E_NOT_FOUND)
+        return ct_fail(CSCTRL_E_MISMATCH,
+                       "%s: tensor '%s' %s is missing; the checkpoint is of another architecture",
+                       path, p->name, ct_tensor_text(p->value, want));
+    CT_TRY(status);
+    if (!m->averaged)
+        return CSCTRL_OK;
+    status = read_tensor(m, file, path, "average.", p->name, &p->average);
+    return status == CSCTRL_E_NOT_FOUND ? read_tensor(m, file, path, "", p->name, &p->average)
+                                        : status;
+}
+
+static csctrl_status read_etas(csctrl_model *m, const ct_safetensors *file, const char *path)
+{
+    for (int l = 0; l < m->arch.depth && m->arch.kind == CT_ARCH_CSC; l++) {
+        char name[NAME_MAX_LENGTH];
+        ct_tensor eta;
+        snprintf(name, sizeof name, "encoder.%d.eta", l);
+        if (ct_safetensors_find(file, name, &eta) != CSCTRL_OK || eta.dtype != CSCTRL_F64 ||
+            csctrl_tensor_count(&eta) != 1)
+            return ct_fail(CSCTRL_E_MISMATCH, "%s: tensor '%s' f64[1] is missing", path, name);
+        memcpy(&m->layers[l].csc.prox.eta, eta.data, sizeof(double));
+        if (!(m->layers[l].csc.prox.eta > 0.0))
+            return ct_fail(CSCTRL_E_FORMAT,
+                           "%s: tensor '%s': a step size must be positive, found %g", path, name,
+                           m->layers[l].csc.prox.eta);
+    }
+    return CSCTRL_OK;
+}
+
+static int64_t metadata_int(const ct_safetensors *file, const char *key)
+{
+    const char *text = ct_safetensors_metadata(file, key);
+
+    return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+/* Parameters the model does not know are a mismatch too: nothing trained is dropped in silence. */
+static csctrl_status refuse_strangers(const csctrl_model *m, const ct_safetensors *file,
+                                      const char *path)
+{
+    for (size_t i = 0; i < ct_safetensors_count(file); i++) {
+        const char *name = ct_safetensors_name(file, i);
+        const char *plain = strncmp(name, "average.", 8) == 0 ? name + 8 : name;
+        const char *last = strrchr(plain, '.');
+        bool known = last != NULL && strcmp(last, ".eta") == 0;
+        for (size_t j = 0; j < m->param_count && !known; j++)
+            known = strcmp(plain, m->params[j].name) == 0;
+        if (!known)
+            return ct_fail(
+                CSCTRL_E_MISMATCH,
+                "%s: tensor '%s' is not part of this model; the checkpoint is of another "
+                "architecture",
+                path, name);
+    }
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_average)
+{
+    ct_safetensors *file = NULL;
+    csctrl_status status = CSCTRL_OK;
+
+    CT_TRY(ct_safetensors_open(&file, path));
+    const char *format = ct_safetensors_metadata(file, "format");
+    if (format == NULL || strcmp(format, FORMAT_NAME) != 0) {
+        status = ct_fail(CSCTRL_E_FORMAT, "%s: expected metadata format '%s', found '%s'", path,
+                         FORMAT_NAME, format != NULL ? format : "none");
+        goto done;
+    }
+    CT_GOTO(status, refuse_strangers(model, file, path));
+    for (size_t i = 0; i < model->param_count; i++)
+        CT_GOTO(status, read_param(model, file, path, &model->params[i], use_average));
+    CT_GOTO(status, read_etas(model, file, path));
+    model->step = metadata_int(file, "step");
+    model->classes = (int)metadata_int(file, "classes");
+    status = ct_model_refresh(model, 0);
+done:
+    ct_safetensors_close(&file);
+    return status;
+}
+
+/* ---- the public way in */
+
+static csctrl_status read_config(const char *checkpoint, const char *const *overrides, size_t count,
+                                 csctrl_config **config)
+{
+    char *path = ct_path_join(checkpoint, CT_CHECKPOINT_CONFIG);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (path == NULL)
+        return status;
+    CT_GOTO(status, csctrl_config_create(config));
+    CT_GOTO(status, csctrl_config_load(*config, path));
+    for (size_t i = 0; i < count; i++)
+        CT_GOTO(status, csctrl_config_assign(*config, overrides[i]));
+done:
+    ct_free(path);
+    return status;
+}
+
+csctrl_status csctrl_model_load(csctrl_model **out, const char *path, const char *const *overrides,
+                                size_t count, int batch)
+{
+    static const char *const pointers[] = {"best", "latest", NULL};
+    char *checkpoint = NULL, *file = NULL;
+    csctrl_config *config = NULL;
+    csctrl_model *m = NULL;
+    csctrl_status status = CSCTRL_OK;
+
+    *out = NULL;
+    CT_GOTO(status, ct_checkpoint_locate(path, pointers, &checkpoint));
+    CT_GOTO(status, ct_checkpoint_verify(checkpoint));
+    CT_GOTO(status, read_config(checkpoint, overrides, count, &config));
+    CT_GOTO(status, csctrl_model_create(&m, config, batch));
+    file = ct_path_join(checkpoint, CT_CHECKPOINT_MODEL);
+    if (file == NULL) {
+        status = CSCTRL_E_NOMEM;
+        goto done;
+    }
+    CT_GOTO(status, ct_model_read(m, file, true));
+    *out = m;
+    m = NULL;
+done:
+    csctrl_model_destroy(&m);
+    csctrl_config_destroy(&config);
+    ct_free(checkpoint);
+    ct_free(file);
+    return status;
+}
