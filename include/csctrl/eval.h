@@ -24,7 +24,7 @@ typedef struct csctrl_figures {
     int64_t images;   /**< held-out images used */
     double psnr;      /**< dB; mean over images of 10 log10(4 / mse), pixels in [-1, 1] */
     double ssim;      /**< mean over images and channels; Gaussian window 11, sigma 1.5 (Wang et al.
-                         2004) */
+                         2004); NaN when images are smaller than the window */
     double cosine;    /**< mean of <z, f(g(z))> */
     double accuracy;  /**< nearest subspace, components fitted on training features only */
     double rate_z;    /**< R(Z) */
@@ -44,9 +44,10 @@ typedef struct csctrl_subspaces csctrl_subspaces;
  * @param out         Owned: release with csctrl_subspaces_destroy().
  * @param z           Borrowed. f32[n, d], rows of unit length.
  * @param labels      Borrowed. n class numbers in 0..classes-1.
- * @param components  1..d; a class with fewer images keeps fewer.
- * @return CSCTRL_OK; CSCTRL_E_INVALID (a label out of range, every class empty); CSCTRL_E_SHAPE;
- * CSCTRL_E_NOMEM.
+ * @param components  1..d; a class of m images keeps at most m - 1, and none along which it does
+ * not vary.
+ * @return CSCTRL_OK; CSCTRL_E_INVALID (a label or `components` out of range, every class empty);
+ * CSCTRL_E_SHAPE; CSCTRL_E_NUMERIC (a feature is not finite); CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_fit(csctrl_subspaces **out, const csctrl_tensor *z,
                                               const int64_t *labels, int classes, int components);
@@ -57,31 +58,39 @@ CSCTRL_API void csctrl_subspaces_destroy(csctrl_subspaces **subspaces);
 /** Nearest class of each row: smallest residual |(I - U U^T)(z - mean)| (SPEC 5).
  *
  * @param z       Borrowed. f32[n, d].
- * @param labels  Written. n class numbers.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE.
+ * @param labels  Written. n class numbers; an empty class is never given.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_NUMERIC (a feature is not finite); CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_classify(const csctrl_subspaces *subspaces,
                                                    const csctrl_tensor *z, int64_t *labels);
 
 /** Draw features: mean + U diag(deviation) N(0, I), put on the unit sphere.
  *
- * @param class_label  0..classes-1, or -1 for classes in turn.
+ * @param class_label  0..classes-1, or -1 for the classes that have images in turn.
  * @param seed         Same seed, same features.
  * @param z            Written. f32[n, d].
- * @return CSCTRL_OK; CSCTRL_E_INVALID (an empty class); CSCTRL_E_SHAPE.
+ * @return CSCTRL_OK; CSCTRL_E_INVALID (an empty class, no such class); CSCTRL_E_SHAPE;
+ * CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspaces, int class_label,
                                                  uint64_t seed, csctrl_tensor *z);
 
-/** Encode a whole data set (or its first `limit` images; 0 = all).
+/** Encode a whole data set (or `limit` images; 0 = all).
+ *
+ * With a limit, images are drawn from all over the data set (one from each of `limit` equal
+ * stretches, always the same ones), since data sets are often sorted by class.
  *
  * @param z       Written. f32[n, d], data owned by the caller: release with csctrl_npy_free().
  * @param labels  Written. n labels, owned: release with csctrl_labels_free().
- * @return CSCTRL_OK; errors of read and encode; CSCTRL_E_NOMEM. Broken images are left out.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE when the data set does not fit the model; errors of read and
+ * encode; CSCTRL_E_FORMAT when no image could be read; CSCTRL_E_NOMEM. Broken images are left out.
+ * On error z->data and *labels are NULL.
  */
 CSCTRL_API csctrl_status csctrl_model_encode_dataset(csctrl_model *model, csctrl_dataset *dataset,
                                                      int64_t limit, csctrl_tensor *z,
                                                      int64_t **labels);
+
+/** Release the labels and null the pointer. @param labels May be NULL or point to NULL. */
 CSCTRL_API void csctrl_labels_free(int64_t **labels);
 
 /** All figures.
@@ -91,19 +100,21 @@ CSCTRL_API void csctrl_labels_free(int64_t **labels);
  * images).
  * @param test     Borrowed. Held-out images (at most `eval.count`).
  * @param figures  Written.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE when a data set does not fit the model; errors of read and
- * encode; CSCTRL_E_NOMEM. Source: SPEC 5.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE when a data set does not fit the model; CSCTRL_E_MISMATCH when
+ * the two do not have as many classes; errors of read and encode; CSCTRL_E_UNSUPPORTED (more than
+ * CSCTRL_MAX_LAYERS layers); CSCTRL_E_NOMEM. On error the figures are unspecified. Source: SPEC 5.
  */
 CSCTRL_API csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train,
                                          csctrl_dataset *test, csctrl_figures *figures);
 
 /** PSNR of two equally shaped batches. @param a,b Borrowed. f32[n, c, h, w] in [-1, 1].
- *  @param psnr Written. n doubles, dB. Identical images give 100. @return CSCTRL_OK;
- * CSCTRL_E_SHAPE. */
+ *  @param psnr Written. n doubles, dB, at most 100 (identical images). @return CSCTRL_OK;
+ * CSCTRL_E_SHAPE; CSCTRL_E_DTYPE. */
 CSCTRL_API csctrl_status csctrl_psnr(const csctrl_tensor *a, const csctrl_tensor *b, double *psnr);
 
 /** SSIM of two equally shaped batches. @param ssim Written. n doubles, mean over channels.
- *  @return CSCTRL_OK; CSCTRL_E_SHAPE (also when smaller than the 11 x 11 window). */
+ *  @return CSCTRL_OK; CSCTRL_E_SHAPE (also when smaller than the 11 x 11 window); CSCTRL_E_DTYPE;
+ * CSCTRL_E_NOMEM. */
 CSCTRL_API csctrl_status csctrl_ssim(const csctrl_tensor *a, const csctrl_tensor *b, double *ssim);
 
 #ifdef __cplusplus
