@@ -1,0 +1,455 @@
+/* config.c - a value for every row of the option table: parsed, range-checked, kept with its
+ * canonical text. */
+#include "csctrl/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/values.h"
+
+typedef struct value {
+    char *text;      /* canonical */
+    int64_t integer; /* INT, BOOL */
+    double *reals;   /* REAL, REALS: `count` of them */
+    size_t count;
+} value;
+
+struct csctrl_config {
+    value *values; /* one a row of the table */
+};
+
+static void value_free(value *v)
+{
+    ct_free(v->text);
+    ct_free(v->reals);
+    *v = (value){0};
+}
+
+void ct_config_swap(csctrl_config *a, csctrl_config *b)
+{
+    value *values = a->values;
+
+    a->values = b->values;
+    b->values = values;
+}
+
+char *ct_config_shown(const char *text, char out[64])
+{
+    enum { SHOWN_MAX = 60 };
+    size_t n = 0;
+
+    for (; n < SHOWN_MAX && text[n] != '\0'; n++)
+        out[n] = text[n];
+    if (text[n] != '\0') {
+        /* Cut where a UTF-8 character starts. */
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
+            n--;
+        memcpy(out + n, "...", 3);
+        n += 3;
+    }
+    out[n] = '\0';
+    return out;
+}
+
+/* ---- values from text. Each reader fills integer or reals and appends the canonical text. */
+
+static csctrl_status fail_value(const csctrl_option *option, const char *expected, const char *text)
+{
+    char shown[64];
+
+    return ct_fail(CSCTRL_E_CONFIG, "%s: expected %s, found \"%s\"", option->key, expected,
+                   ct_config_shown(text, shown));
+}
+
+static csctrl_status read_bool(const csctrl_option *option, const char *text, value *v,
+                               ct_strbuf *canonical)
+{
+    static const char *const words[2][3] = {{"false", "False", "FALSE"}, {"true", "True", "TRUE"}};
+
+    for (int truth = 0; truth < 2; truth++)
+        for (int i = 0; i < 3; i++)
+            if (strcmp(text, words[truth][i]) == 0) {
+                v->integer = truth;
+                ct_strbuf_add(canonical, "%s", words[truth][0]);
+                return CSCTRL_OK;
+            }
+    return fail_value(option, "true or false", text);
+}
+
+static csctrl_status read_int(const csctrl_option *option, const char *text, value *v,
+                              ct_strbuf *canonical)
+{
+    long long number;
+    char expected[96];
+
+    if (!ct_parse_int(text, &number) || (double)number < option->minimum ||
+        (double)number > option->maximum) {
+        snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f", option->minimum,
+                 option->maximum);
+        return fail_value(option, expected, text);
+    }
+    v->integer = number;
+    ct_strbuf_add(canonical, "%lld", number);
+    return CSCTRL_OK;
+}
+
+static csctrl_status read_number(const csctrl_option *option, const char *text, double *number)
+{
+    char low[32], high[32], expected[96];
+
+    if (ct_parse_double(text, number) && *number >= option->minimum && *number <= option->maximum)
+        return CSCTRL_OK;
+    snprintf(expected, sizeof expected, "a number from %s to %s",
+             ct_double_text(option->minimum, low), ct_double_text(option->maximum, high));
+    return fail_value(option, expected, text);
+}
+
+static csctrl_status read_real(const csctrl_option *option, const char *text, value *v,
+                               ct_strbuf *canonical)
+{
+    char number[32];
+
+    v->reals = ct_calloc(1, sizeof *v->reals);
+    if (v->reals == NULL)
+        return CSCTRL_E_NOMEM;
+    v->count = 1;
+    CT_TRY(read_number(option, text, &v->reals[0]));
+    ct_strbuf_add(canonical, "%s", ct_double_text(v->reals[0], number));
+    return CSCTRL_OK;
+}
+
+static char *trim(char *text)
+{
+    size_t length;
+
+    text += strspn(text, " \t");
+    for (length = strlen(text); length > 0 && strchr(" \t", text[length - 1]) != NULL; length--)
+        ;
+    text[length] = '\0';
+    return text;
+}
+
+/* `items` is "a, b, c" and is cut up. */
+static csctrl_status read_items(const csctrl_option *option, char *items, value *v)
+{
+    for (char *item = items, *next; item != NULL; item = next) {
+        next = strchr(item, ',');
+        if (next != NULL)
+            *next++ = '\0';
+        if (v->count == CSCTRL_OPTION_LIST_MAX)
+            return ct_fail(CSCTRL_E_CONFIG, "%s: expected at most %d numbers, found more",
+                           option->key, CSCTRL_OPTION_LIST_MAX);
+        CT_TRY(read_number(option, trim(item), &v->reals[v->count]));
+        v->count++;
+    }
+    return CSCTRL_OK;
+}
+
+static csctrl_status read_reals(const csctrl_option *option, const char *text, value *v,
+                                ct_strbuf *canonical)
+{
+    char *copy = ct_strdup(text);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    v->reals = ct_calloc(CSCTRL_OPTION_LIST_MAX, sizeof *v->reals);
+    if (copy == NULL || v->reals == NULL)
+        goto done;
+    const size_t length = strlen(copy);
+    char *items = copy;
+    if (copy[0] == '[') {
+        if (copy[length - 1] != ']') {
+            status = fail_value(option, "a list in brackets, as [0.1, 0.2]", text);
+            goto done;
+        }
+        copy[length - 1] = '\0';
+        items = copy + 1;
+    }
+    CT_GOTO(status, read_items(option, items, v));
+    for (size_t i = 0; i < v->count; i++) {
+        char number[32];
+        ct_strbuf_add(canonical, "%s%s",
+                      i > 0          ? ", "
+                      : v->count > 1 ? "["
+                                     : "",
+                      ct_double_text(v->reals[i], number));
+    }
+    ct_strbuf_add(canonical, "%s", v->count > 1 ? "]" : "");
+done:
+    ct_free(copy);
+    return status;
+}
+
+static csctrl_status read_choice(const csctrl_option *option, const char *text, value *v,
+                                 ct_strbuf *canonical)
+{
+    const size_t length = strlen(text);
+
+    (void)v;
+    for (const char *word = option->choices; word != NULL;) {
+        const char *bar = strchr(word, '|');
+        const size_t size = bar != NULL ? (size_t)(bar - word) : strlen(word);
+        if (size == length && memcmp(word, text, size) == 0) {
+            ct_strbuf_add(canonical, "%s", text);
+            return CSCTRL_OK;
+        }
+        word = bar != NULL ? bar + 1 : NULL;
+    }
+    char expected[256];
+    snprintf(expected, sizeof expected, "one of %s", option->choices);
+    return fail_value(option, expected, text);
+}
+
+/* Length of the UTF-8 character at `s`, 0 when it is none (overlong, surrogate, cut). */
+static size_t utf8_length(const unsigned char *s)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    const size_t n = s[0] < 0x80             ? 1
+                     : (s[0] & 0xE0) == 0xC0 ? 2
+                     : (s[0] & 0xF0) == 0xE0 ? 3
+                     : (s[0] & 0xF8) == 0xF0 ? 4
+                                             : 0;
+    uint32_t code = n == 1 ? s[0] : n > 0 ? s[0] & (0x7Fu >> n) : 0;
+
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+        code = code << 6 | (s[i] & 0x3Fu);
+    }
+    return n > 0 && code >= least[n] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) ? n
+                                                                                             : 0;
+}
+
+static csctrl_status read_string(const csctrl_option *option, const char *text, value *v,
+                                 ct_strbuf *canonical)
+{
+    (void)v;
+    if (strpbrk(text, "\n\r") != NULL)
+        return fail_value(option, "text without line breaks", text);
+    for (size_t at = 0, n; text[at] != '\0'; at += n) {
+        n = utf8_length((const unsigned char *)text + at);
+        if (n == 0) /* YAML could not hold it */
+            return ct_fail(CSCTRL_E_CONFIG,
+                           "%s: expected UTF-8 text, found byte 0x%02x at position %zu",
+                           option->key, (unsigned char)text[at], at);
+    }
+    ct_strbuf_add(canonical, "%s", text);
+    return CSCTRL_OK;
+}
+
+static csctrl_status read_value(const csctrl_option *option, const char *text, value *v,
+                                ct_strbuf *canonical)
+{
+    switch (option->type) {
+    case CSCTRL_OPTION_BOOL:
+        return read_bool(option, text, v, canonical);
+    case CSCTRL_OPTION_INT:
+        return read_int(option, text, v, canonical);
+    case CSCTRL_OPTION_REAL:
+        return read_real(option, text, v, canonical);
+    case CSCTRL_OPTION_REALS:
+        return read_reals(option, text, v, canonical);
+    case CSCTRL_OPTION_CHOICE:
+        return read_choice(option, text, v, canonical);
+    case CSCTRL_OPTION_STRING:
+        break;
+    }
+    return read_string(option, text, v, canonical);
+}
+
+static csctrl_status set_option(csctrl_config *config, const csctrl_option *option,
+                                const char *text)
+{
+    value *slot = &config->values[option - csctrl_option_at(0)];
+    value v = {0};
+    ct_strbuf canonical = {0};
+    char *trimmed = NULL;
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (option->type != CSCTRL_OPTION_STRING) {
+        trimmed = ct_strdup(text);
+        if (trimmed == NULL)
+            return CSCTRL_E_NOMEM;
+        text = trim(trimmed);
+    }
+    CT_GOTO(status, read_value(option, text, &v, &canonical));
+    if (canonical.failed) {
+        status = CSCTRL_E_NOMEM;
+        goto done;
+    }
+    v.text = canonical.text;
+    canonical = (ct_strbuf){0};
+    value_free(slot);
+    *slot = v;
+    v = (value){0};
+done:
+    value_free(&v);
+    ct_strbuf_free(&canonical);
+    ct_free(trimmed);
+    return status;
+}
+
+/* ---- life */
+
+csctrl_status csctrl_config_create(csctrl_config **out)
+{
+    csctrl_config *config = ct_calloc(1, sizeof *config);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    *out = NULL;
+    if (config == NULL)
+        return CSCTRL_E_NOMEM;
+    config->values = ct_calloc(csctrl_option_count(), sizeof *config->values);
+    if (config->values == NULL)
+        goto done;
+    for (size_t i = 0; i < csctrl_option_count(); i++) {
+        const csctrl_option *option = csctrl_option_at(i);
+        CT_GOTO(status, set_option(config, option, option->default_text));
+    }
+    *out = config;
+    config = NULL;
+done:
+    csctrl_config_destroy(&config);
+    return status;
+}
+
+csctrl_status csctrl_config_copy(csctrl_config **out, const csctrl_config *config)
+{
+    csctrl_config *copy;
+
+    *out = NULL;
+    CT_TRY(csctrl_config_create(&copy));
+    for (size_t i = 0; i < csctrl_option_count(); i++) {
+        const csctrl_status status = set_option(copy, csctrl_option_at(i), config->values[i].text);
+        if (status != CSCTRL_OK) {
+            csctrl_config_destroy(&copy);
+            return status;
+        }
+    }
+    *out = copy;
+    return CSCTRL_OK;
+}
+
+void csctrl_config_destroy(csctrl_config **config)
+{
+    if (config == NULL || *config == NULL)
+        return;
+    if ((*config)->values != NULL)
+        for (size_t i = 0; i < csctrl_option_count(); i++)
+            value_free(&(*config)->values[i]);
+    ct_free((*config)->values);
+    ct_free(*config);
+    *config = NULL;
+}
+
+/* ---- set and get */
+
+static const char *last_part(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+
+    return dot != NULL ? dot + 1 : key;
+}
+
+/* The known key that is fewest edits away; a right name in the wrong section is one edit. */
+static const char *nearest_key(const char *key)
+{
+    const char *best = NULL;
+    size_t least = SIZE_MAX;
+
+    for (size_t i = 0; i < csctrl_option_count(); i++) {
+        const char *known = csctrl_option_at(i)->key;
+        const size_t whole = ct_edit_distance(key, known);
+        const size_t part = ct_edit_distance(last_part(key), last_part(known)) + 1;
+        const size_t distance = whole < part ? whole : part;
+        if (distance < least) {
+            least = distance;
+            best = known;
+        }
+    }
+    return best;
+}
+
+csctrl_status csctrl_config_set(csctrl_config *config, const char *key, const char *text)
+{
+    const csctrl_option *option = csctrl_option_find(key);
+    char shown[64];
+
+    if (option == NULL)
+        return ct_fail(CSCTRL_E_CONFIG, "unknown key \"%s\"; the nearest known one is %s",
+                       ct_config_shown(key, shown), nearest_key(key));
+    return set_option(config, option, text);
+}
+
+csctrl_status csctrl_config_assign(csctrl_config *config, const char *assignment)
+{
+    char *key = ct_strdup(assignment);
+    char shown[64];
+
+    if (key == NULL)
+        return CSCTRL_E_NOMEM;
+    char *equals = strchr(key, '=');
+    csctrl_status status;
+    if (equals == NULL) {
+        status = ct_fail(CSCTRL_E_CONFIG, "expected key=value, found \"%s\"",
+                         ct_config_shown(assignment, shown));
+    } else {
+        *equals = '\0';
+        status = csctrl_config_set(config, trim(key), equals + 1);
+    }
+    ct_free(key);
+    return status;
+}
+
+/* Value of `key`, NULL when the table has no such key of one of two types. */
+static const value *find(const csctrl_config *config, const char *key, csctrl_option_type type,
+                         csctrl_option_type or_type)
+{
+    const csctrl_option *option = csctrl_option_find(key);
+
+    if (option == NULL || (option->type != type && option->type != or_type))
+        return NULL;
+    return &config->values[option - csctrl_option_at(0)];
+}
+
+const char *csctrl_config_text(const csctrl_config *config, const char *key)
+{
+    const csctrl_option *option = csctrl_option_find(key);
+
+    return option != NULL ? config->values[option - csctrl_option_at(0)].text : NULL;
+}
+
+bool csctrl_config_bool(const csctrl_config *config, const char *key)
+{
+    const value *v = find(config, key, CSCTRL_OPTION_BOOL, CSCTRL_OPTION_BOOL);
+
+    return v != NULL && v->integer != 0;
+}
+
+int64_t csctrl_config_int(const csctrl_config *config, const char *key)
+{
+    const value *v = find(config, key, CSCTRL_OPTION_INT, CSCTRL_OPTION_INT);
+
+    return v != NULL ? v->integer : 0;
+}
+
+double csctrl_config_real(const csctrl_config *config, const char *key)
+{
+    const value *v = find(config, key, CSCTRL_OPTION_REAL, CSCTRL_OPTION_REAL);
+
+    return v != NULL ? v->reals[0] : 0.0;
+}
+
+size_t csctrl_config_reals(const csctrl_config *config, const char *key, double *values,
+                           size_t capacity)
+{
+    const value *v = find(config, key, CSCTRL_OPTION_REALS, CSCTRL_OPTION_REAL);
+
+    if (v == NULL)
+        return 0;
+    for (size_t i = 0; i < v->count && i < capacity; i++)
+        values[i] = v->reals[i];
+    return v->count;
+}

@@ -1,0 +1,13 @@
+/* values.h - what the YAML reader needs of a config beyond its public interface. */
+#ifndef CT_CONFIG_VALUES_H
+#define CT_CONFIG_VALUES_H
+
+#include "csctrl/config.h"
+
+/* Exchange all values: how a whole file takes effect at once. */
+void ct_config_swap(csctrl_config *a, csctrl_config *b);
+
+/* `text` fit for a message: cut after 60 bytes; returns out. */
+char *ct_config_shown(const char *text, char out[64]);
+
+#endif

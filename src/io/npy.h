@@ -1,0 +1,14 @@
+/* npy.h - the header of .npy files, from memory. */
+#ifndef CT_IO_NPY_H
+#define CT_IO_NPY_H
+
+#include "csctrl/npy.h"
+#include "tensor/tensor.h"
+
+/* Read and check the header of a whole file in memory. tensor: dtype and shape, data NULL; the
+ * elements stand at data + *offset up to the file's end. `name` is for messages. Errors as
+ * csctrl_npy_read. Source: numpy.lib.format. */
+csctrl_status ct_npy_parse(const void *data, size_t size, const char *name, ct_tensor *tensor,
+                           size_t *offset);
+
+#endif

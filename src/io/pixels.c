@@ -1,0 +1,109 @@
+/* pixels.c - from file contents to a model's input: format by magic bytes, channels, crop, size. */
+#include "io/pixels.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "io/decode.h"
+#include "io/resample.h"
+
+void ct_pixels_free(ct_pixels *pixels)
+{
+    ct_free(pixels->data);
+    *pixels = (ct_pixels){0};
+}
+
+csctrl_status ct_pixels_check_size(const char *name, uint64_t width, uint64_t height)
+{
+    if (width == 0 || height == 0)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: expected an image, found %llu x %llu pixels", name,
+                       (unsigned long long)width, (unsigned long long)height);
+    if (width > CT_PIXELS_MAX / height)
+        return ct_fail(CSCTRL_E_UNSUPPORTED,
+                       "%s: expected at most %d pixels, found %llu x %llu; make the image smaller",
+                       name, CT_PIXELS_MAX, (unsigned long long)width, (unsigned long long)height);
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name, int channels,
+                               int at_least, ct_pixels *out)
+{
+    static const unsigned char jpeg[] = {0xFF, 0xD8, 0xFF}, png[] = {0x89, 'P', 'N', 'G'};
+
+    *out = (ct_pixels){0};
+    if (channels != 1 && channels != 3)
+        return ct_fail(CSCTRL_E_INVALID, "%s: expected 1 or 3 channels to be asked for, found %d",
+                       name, channels);
+    if (size >= sizeof jpeg && memcmp(data, jpeg, sizeof jpeg) == 0)
+        return ct_jpeg_decode(data, size, name, channels, at_least, out);
+    if (size >= sizeof png && memcmp(data, png, sizeof png) == 0)
+        return ct_png_decode(data, size, name, channels, out);
+    return ct_fail(CSCTRL_E_UNSUPPORTED, "%s: expected a JPEG or PNG image, found %s", name,
+                   size == 0 ? "an empty file" : "something else");
+}
+
+/* Rec. 601 luma with 16-bit weights that add up to 65536. */
+static uint8_t luma(const uint8_t rgb[3])
+{
+    return (uint8_t)((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] + 0x8000u) >> 16);
+}
+
+static void convert_pixel(const uint8_t *raw, int raw_channels, int channels, uint8_t *out)
+{
+    const bool colour = raw_channels >= 3;
+    uint8_t rgb[3] = {raw[0], raw[colour ? 1 : 0], raw[colour ? 2 : 0]};
+
+    if (raw_channels == 2 || raw_channels == 4)
+        for (int i = 0; i < 3; i++)
+            rgb[i] = (uint8_t)((rgb[i] * raw[raw_channels - 1] + 127) / 255);
+    if (channels == 3)
+        memcpy(out, rgb, 3);
+    else
+        out[0] = colour ? luma(rgb) : rgb[0];
+}
+
+csctrl_status ct_pixels_convert(const uint8_t *raw, int width, int height, int raw_channels,
+                                int channels, ct_pixels *out)
+{
+    const size_t count = (size_t)width * (size_t)height;
+    uint8_t *data = ct_alloc(count * (size_t)channels);
+
+    if (data == NULL)
+        return CSCTRL_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        convert_pixel(raw + i * (size_t)raw_channels, raw_channels, channels,
+                      data + i * (size_t)channels);
+    *out = (ct_pixels){.width = width, .height = height, .channels = channels, .data = data};
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
+{
+    const int side = pixels->width < pixels->height ? pixels->width : pixels->height;
+    const size_t channels = (size_t)pixels->channels, count = (size_t)size * (size_t)size;
+    const size_t stride = (size_t)pixels->width * channels;
+    const size_t left = (size_t)(pixels->width - side) / 2,
+                 top = (size_t)(pixels->height - side) / 2;
+    const ct_region square = {.data = pixels->data + top * stride + left * channels,
+                              .width = side,
+                              .height = side,
+                              .channels = pixels->channels,
+                              .stride = stride};
+    uint8_t *resized = ct_alloc(count * channels);
+
+    if (resized == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = ct_resample(&square, size, size, resized);
+    if (status == CSCTRL_OK)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t i = 0; i < count; i++)
+                planes[c * count + i] = resized[i * channels + c];
+    ct_free(resized);
+    return status;
+}
+
+void ct_pixels_normalise(const uint8_t *planes, int64_t count, float *out)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] = (float)planes[i] / 127.5f - 1.0f;
+}
