@@ -1,0 +1,145 @@
+/* cli_training.c - run a trainer under signals, and name what it left behind. */
+#include "cli_training.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli_figures.h"
+
+static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
+enum { SIGNAL_COUNT = sizeof signals / sizeof signals[0] };
+
+/* A signal handler gets no argument: the one global of the program. */
+static _Atomic(csctrl_trainer *) running;
+
+static void on_signal(int number)
+{
+    static const char note[] = "\ncsctrl: finishing the step, then saving (again: stop at once)\n";
+    csctrl_trainer *trainer = atomic_load(&running);
+
+    if (trainer != NULL)
+        csctrl_trainer_request_stop(trainer);
+    if (number == SIGINT && isatty(STDERR_FILENO)) {
+        const ssize_t written = write(STDERR_FILENO, note, sizeof note - 1);
+        (void)written;
+    }
+}
+
+static void watch_signals(csctrl_trainer *trainer, struct sigaction old[SIGNAL_COUNT])
+{
+    atomic_store(&running, trainer);
+    for (int i = 0; i < SIGNAL_COUNT; i++) {
+        struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+        /* The second SIGINT finds the default again and kills at once. */
+        if (signals[i] == SIGINT)
+            action.sa_flags |= (int)SA_RESETHAND;
+        sigemptyset(&action.sa_mask);
+        sigaction(signals[i], &action, &old[i]);
+    }
+}
+
+static void unwatch_signals(const struct sigaction old[SIGNAL_COUNT])
+{
+    for (int i = 0; i < SIGNAL_COUNT; i++)
+        sigaction(signals[i], &old[i], NULL);
+    atomic_store(&running, NULL);
+}
+
+static bool on_progress(void *user, const csctrl_progress *state)
+{
+    cli_progress_show(user, state);
+    return true;
+}
+
+/* RUN/FOLDER/step-N[suffix] with the greatest N; owned; NULL when there is none. */
+static char *last_of(const char *run, const char *folder, const char *suffix)
+{
+    char *dir = cli_format("%s/%s", run, folder);
+    const int64_t step = dir != NULL ? cli_last_numbered(dir, "step-", suffix) : -1;
+    char *path = step >= 0 ? cli_format("%s/step-%lld%s", dir, (long long)step, suffix) : NULL;
+
+    free(dir);
+    return path;
+}
+
+static void print_results(const char *run, const char *picture, const char *checkpoint,
+                          cli_progress_mode mode)
+{
+    char quoted[PATH_MAX];
+
+    if (mode == CLI_PROGRESS_JSON) {
+        json_t *object = json_pack("{s:s, s:s, s:s?, s:s?}", "event", "finished", "run", run,
+                                   "picture", picture, "checkpoint", checkpoint);
+        if (object != NULL)
+            json_dumpf(object, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(object);
+    } else if (mode != CLI_PROGRESS_QUIET) {
+        printf("run         %s\n", run);
+        if (picture != NULL)
+            printf("picture     %s  (inputs beside their regenerations)\n", picture);
+        if (checkpoint != NULL)
+            printf("checkpoint  %s\n", checkpoint);
+        printf("figures     csctrl eval %s\n", cli_quote(run, quoted, sizeof quoted));
+    }
+    fflush(stdout);
+}
+
+static int fail_stopped(csctrl_status status, const char *run, const char *checkpoint)
+{
+    char quoted[PATH_MAX];
+    const char *pasted = cli_quote(run, quoted, sizeof quoted);
+
+    if (status == CSCTRL_E_INTERRUPTED && checkpoint != NULL)
+        return cli_fail(CLI_INTERRUPTED, "interrupted; saved %s; continue with: csctrl resume %s",
+                        checkpoint, pasted);
+    if (checkpoint != NULL)
+        return cli_fail(cli_exit_code(status), "%s (last good checkpoint: %s)", csctrl_last_error(),
+                        checkpoint);
+    return cli_fail_status(status);
+}
+
+/* The figures of the checkpoint that `csctrl eval RUN` would take. */
+static int figures_of(const char *run, const cli_progress *progress, const cli_args *args)
+{
+    csctrl_model *model = NULL;
+    int batch = 0;
+    int code = cli_model_open(&model, &batch, run, NULL, 0, args);
+
+    if (code == CLI_OK)
+        code = cli_figures_print(model, run,
+                                 progress->mode == CLI_PROGRESS_JSON ? CLI_FIGURES_JSON_LINE
+                                                                     : CLI_FIGURES_TABLE);
+    csctrl_model_destroy(&model);
+    return code;
+}
+
+int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *progress,
+                     const cli_args *args)
+{
+    struct sigaction old[SIGNAL_COUNT];
+
+    watch_signals(*trainer, old);
+    const csctrl_status status = csctrl_trainer_run(*trainer, on_progress, progress);
+    unwatch_signals(old);
+    cli_progress_end(progress);
+
+    char *picture = last_of(run, "pictures", ".png");
+    char *checkpoint = last_of(run, "checkpoints", "");
+    int code = CLI_OK;
+    if (status == CSCTRL_OK)
+        print_results(run, picture, checkpoint, progress->mode);
+    else
+        code = fail_stopped(status, run, checkpoint);
+    free(picture);
+    free(checkpoint);
+    csctrl_trainer_destroy(trainer);
+    if (code == CLI_OK && cli_given(args, "eval"))
+        code = figures_of(run, progress, args);
+    return code;
+}
