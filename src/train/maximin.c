@@ -1,0 +1,208 @@
+/* maximin.c - max step and min step of one batch. */
+#include "train/maximin.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The order of work in one batch; saved buffers that are not needed at the same time share memory.
+ */
+enum {
+    PHASE_LOAD = 0,
+    PHASE_MAX_REAL = 1,   /* Z = f(x) */
+    PHASE_MAX_DECODE = 2, /* xhat = g(Z), not saved */
+    PHASE_MAX_AGAIN = 3,  /* Zhat = f(xhat) */
+    PHASE_MAX_GRAD = 6,   /* back through both */
+    PHASE_MIN_DECODE = 8, /* after Z = f(x), not saved: xhat = g(Z) */
+    PHASE_MIN_GRAD = 12,  /* back through f(xhat), then g */
+};
+
+csctrl_status ct_game_create(ct_game *game, csctrl_model *model, int classes)
+{
+    const csctrl_config *config = model->config;
+    const csctrl_dtype dtype = model->ex->dtype;
+    const ct_geom *g = &model->layers[0].conv.geom;
+    const int n = model->batch, d = model->arch.features;
+    double gamma[3] = {1.0, 1.0, 1.0};
+
+    *game = (ct_game){.model = model};
+    game->kind = strcmp(csctrl_config_text(config, "objective.kind"), "multi") == 0
+                     ? CT_OBJECTIVE_MULTI
+                     : CT_OBJECTIVE_BINARY;
+    game->sample_weight[CT_ENCODER] = csctrl_config_real(config, "game.encoder_sample_weight");
+    game->sample_weight[CT_DECODER] = csctrl_config_real(config, "game.decoder_sample_weight");
+    if (csctrl_config_reals(config, "objective.gamma", gamma, 3) != 3)
+        return ct_fail(CSCTRL_E_CONFIG, "objective.gamma: expected three values such as [1, 1, 1]");
+    CT_TRY(ct_objective_create(model->ex, &game->objective, n, d, classes,
+                               csctrl_config_real(config, "objective.eps2"), gamma));
+    ct_objective_declare(&game->objective, model->plan, CT_TIME_OBJECTIVE, CT_TIME_OBJECTIVE);
+    game->x_nchw = CT_SHAPE(dtype, n, g->c, g->h, g->w);
+    game->x = game->xhat = game->dxhat = ct_image_shape(dtype, g);
+    game->F = game->dF = CT_SHAPE(dtype, 2 * (int64_t)n, d);
+    ct_plan_tensor(model->plan, CT_IO, &game->x_nchw, PHASE_LOAD, PHASE_LOAD);
+    ct_plan_tensor(model->plan, CT_SAVED, &game->x, PHASE_LOAD, PHASE_MIN_GRAD);
+    ct_plan_tensor(model->plan, CT_SAVED, &game->xhat, PHASE_MAX_DECODE, PHASE_MIN_GRAD);
+    ct_plan_tensor(model->plan, CT_SAVED, &game->dxhat, PHASE_MIN_GRAD, PHASE_MIN_GRAD);
+    ct_plan_tensor(model->plan, CT_SAVED, &game->F, PHASE_LOAD, PHASE_MIN_GRAD);
+    ct_plan_tensor(model->plan, CT_SAVED, &game->dF, PHASE_LOAD, PHASE_MIN_GRAD);
+    CT_TRY(ct_encoder_pass_create(model, &game->real, true, PHASE_MAX_REAL, PHASE_MAX_GRAD));
+    CT_TRY(ct_encoder_pass_create(model, &game->again, true, PHASE_MAX_AGAIN, PHASE_MIN_GRAD));
+    CT_TRY(ct_decoder_pass_create(model, &game->decoded, true, PHASE_MIN_DECODE, PHASE_MIN_GRAD));
+    ct_encoder_grad_declare(model, &game->encoder_grad);
+    ct_decoder_grad_declare(model, &game->decoder_grad);
+    return CSCTRL_OK;
+}
+
+void ct_game_bind(ct_game *game)
+{
+    ct_encoder_pass_bind(game->model, &game->real);
+    ct_encoder_pass_bind(game->model, &game->again);
+    ct_decoder_pass_bind(game->model, &game->decoded);
+}
+
+void ct_game_destroy(ct_game *game)
+{
+    if (game->model == NULL)
+        return;
+    ct_encoder_pass_destroy(game->model, &game->real);
+    ct_encoder_pass_destroy(game->model, &game->again);
+    ct_objective_destroy(&game->objective);
+}
+
+csctrl_status ct_game_load(ct_game *game, const ct_tensor *images)
+{
+    const ct_ops *ops = game->model->ex->ops;
+    const int64_t count = csctrl_tensor_count(images);
+
+    CT_TRY(ct_tensor_expect(images, "batch", CSCTRL_F32, 4, game->x_nchw.shape));
+    if (game->x_nchw.dtype == CSCTRL_F32) {
+        CT_TRY(
+            ops->upload(game->model->ex, game->x_nchw.data, images->data, ct_tensor_bytes(images)));
+    } else { /* f64 lives on the host */
+        for (int64_t i = 0; i < count; i++)
+            ((double *)game->x_nchw.data)[i] = (double)((const float *)images->data)[i];
+    }
+    return ops->to_nhwc(game->model->ex, &game->x_nchw, &game->x);
+}
+
+/* Rows of F or dF: Z (which = 0) or Zhat (which = 1). */
+static ct_tensor half(const ct_tensor *F, int which)
+{
+    ct_tensor rows = ct_tensor_head(F, F->shape[0] / 2);
+
+    if (which == 1)
+        rows.data = (unsigned char *)F->data + ct_tensor_bytes(&rows);
+    return rows;
+}
+
+/* ---- when something is not finite: the first tensor in the order of computation that is to blame
+ */
+
+static bool is_finite(ct_exec *ex, const ct_tensor *t)
+{
+    double squares = 0.0;
+
+    return t->data == NULL ||
+           (ex->ops->sum_squares(ex, t, &squares) == CSCTRL_OK && isfinite(squares));
+}
+
+static csctrl_status blame_encoder(const ct_game *game, const ct_encoder_pass *pass, const char *of)
+{
+    const csctrl_model *m = game->model;
+
+    for (int l = 0; l < m->arch.depth; l++) {
+        const ct_encoder_layer_pass *p = &pass->layers[l];
+        if (!is_finite(m->ex, &p->csc.z[m->layers[l].csc.steps - 1]))
+            return ct_fail(CSCTRL_E_NUMERIC, "the codes of encoder layer %d for %s are not finite",
+                           l, of);
+        if (!is_finite(m->ex, &p->h))
+            return ct_fail(CSCTRL_E_NUMERIC, "the norm of encoder layer %d for %s is not finite", l,
+                           of);
+    }
+    return CSCTRL_OK;
+}
+
+static csctrl_status blame(const ct_game *game, const char *player)
+{
+    const csctrl_model *m = game->model;
+
+    if (!is_finite(m->ex, &game->x))
+        return ct_fail(CSCTRL_E_NUMERIC, "the images of the batch are not finite");
+    for (size_t i = 0; i < m->param_count; i++)
+        if (!is_finite(m->ex, m->params[i].value))
+            return ct_fail(CSCTRL_E_NUMERIC, "parameter '%s' is not finite", m->params[i].name);
+    CT_TRY(blame_encoder(game, &game->real, "the images"));
+    if (!is_finite(m->ex, &game->xhat))
+        return ct_fail(CSCTRL_E_NUMERIC, "the regenerated images are not finite");
+    CT_TRY(blame_encoder(game, &game->again, "the regenerated images"));
+    return ct_fail(CSCTRL_E_NUMERIC, "the objective in the %s's move is not finite", player);
+}
+
+/* ---- the moves */
+
+static csctrl_status clear_grads(csctrl_model *m, ct_player player)
+{
+    for (size_t i = 0; i < m->param_count; i++)
+        if (m->params[i].played_by[player])
+            CT_TRY(m->ex->ops->fill(m->ex, 0.0, m->params[i].grad));
+    return CSCTRL_OK;
+}
+
+/* Value and dF; with the sample-wise term, which both players want small: the encoder ascends J - w
+ * mean |z - zhat|^2, the decoder descends J + w mean |z - zhat|^2. */
+static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective_kind kind,
+                              ct_player player, double *value)
+{
+    ct_exec *ex = game->model->ex;
+    const ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
+    ct_tensor dz = half(&game->dF, 0), dzhat = half(&game->dF, 1);
+    const double w =
+        (player == CT_ENCODER ? -2.0 : 2.0) * game->sample_weight[player] / game->model->batch;
+
+    const csctrl_status status =
+        ct_objective_eval(ex, &game->objective, kind, &game->F, labels, value, &game->dF);
+    if (status == CSCTRL_E_NUMERIC || (status == CSCTRL_OK && !isfinite(*value)))
+        return blame(game, player == CT_ENCODER ? "encoder" : "decoder");
+    CT_TRY(status);
+    if (w == 0.0 || kind == CT_OBJECTIVE_REDUCTION)
+        return CSCTRL_OK;
+    CT_TRY(ex->ops->axpby(ex, w, &z, 1.0, &dz));
+    CT_TRY(ex->ops->axpby(ex, -w, &zhat, 1.0, &dz));
+    CT_TRY(ex->ops->axpby(ex, -w, &z, 1.0, &dzhat));
+    return ex->ops->axpby(ex, w, &zhat, 1.0, &dzhat);
+}
+
+csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_only, double *value)
+{
+    csctrl_model *m = game->model;
+    ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
+    const ct_tensor dz = half(&game->dF, 0), dzhat = half(&game->dF, 1);
+
+    CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN_RUN, &game->x, &z, 0, NULL));
+    if (!rate_only) {
+        CT_TRY(ct_decoder_forward(m, m->infer_decoder, CT_MODE_TRAIN, &z, &game->xhat));
+        CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
+    }
+    CT_TRY(
+        evaluate(game, labels, rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, CT_ENCODER, value));
+    CT_TRY(clear_grads(m, CT_ENCODER));
+    if (!rate_only)
+        CT_TRY(
+            ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, true, NULL));
+    return ct_encoder_backward(m, &game->real, &game->encoder_grad, &z, &dz, true, NULL);
+}
+
+csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value)
+{
+    csctrl_model *m = game->model;
+    ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
+    const ct_tensor dzhat = half(&game->dF, 1);
+
+    CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
+    CT_TRY(ct_decoder_forward(m, &game->decoded, CT_MODE_TRAIN_RUN, &z, &game->xhat));
+    CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
+    CT_TRY(evaluate(game, labels, game->kind, CT_DECODER, value));
+    CT_TRY(clear_grads(m, CT_DECODER));
+    CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, false,
+                               &game->dxhat));
+    return ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat);
+}

@@ -1,0 +1,41 @@
+/* maximin.h - the sequential maximin game (SPEC 4): each player's gradient, with the shared
+ * dictionaries in its own role only. */
+#ifndef CT_TRAIN_MAXIMIN_H
+#define CT_TRAIN_MAXIMIN_H
+
+#include "model/decoder.h"
+#include "model/encoder.h"
+#include "objective/rate_reduction.h"
+
+typedef struct ct_game {
+    csctrl_model *model;
+    ct_objective objective;
+    ct_objective_kind kind;
+    double sample_weight[CT_PLAYERS]; /* w of w mean |z - zhat|^2 */
+    ct_tensor x_nchw, x;              /* the batch, [n, c, h, w] and [n, h, w, c] */
+    ct_tensor xhat, dxhat;            /* [n, h, w, c] */
+    ct_tensor F, dF;                  /* [2n, d]: Z above Zhat, and the gradient */
+    ct_encoder_pass real, again;      /* f(x) and f(xhat), saved */
+    ct_decoder_pass decoded;          /* g(Z), saved */
+    ct_encoder_grad encoder_grad;
+    ct_decoder_grad decoder_grad;
+} ct_game;
+
+/* Between ct_model_begin and ct_model_finish: declares the game's buffers in the model's plan. */
+csctrl_status ct_game_create(ct_game *game, csctrl_model *model, int classes);
+void ct_game_bind(ct_game *game); /* after ct_model_finish */
+void ct_game_destroy(ct_game *game);
+
+/* Take a batch: f32[n, c, h, w]. */
+csctrl_status ct_game_load(ct_game *game, const ct_tensor *images);
+
+/* Max move: gradients of the objective, through f(x) and f(xhat) with xhat = g(f(x)) held constant,
+ * for the encoder's parameters. rate_only: of dR(Z | labels) alone, through f(x). value: the
+ * objective, in nats. E_NUMERIC names what is not finite. */
+csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_only, double *value);
+
+/* Min move: Z = f(x) is a constant; gradients through xhat = g(Z) and then f(xhat), for the
+ * decoder's parameters; f's own are constants. */
+csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value);
+
+#endif

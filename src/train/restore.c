@@ -1,0 +1,91 @@
+/* restore.c - model and state back from a checkpoint. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/safetensors.h"
+#include "model/checkpoint.h"
+#include "train/save.h"
+#include "train/state.h"
+
+typedef struct reader {
+    csctrl_model *model;
+    const ct_safetensors *file;
+    const char *path;
+} reader;
+
+static csctrl_status read_one(void *user, const char *name, ct_tensor *tensor)
+{
+    const reader *r = user;
+    ct_tensor found;
+    char want[96], have[96];
+
+    if (ct_safetensors_find(r->file, name, &found) != CSCTRL_OK)
+        return ct_fail(CSCTRL_E_MISMATCH,
+                       "%s: tensor '%s' is missing; the checkpoint is of another configuration",
+                       r->path, name);
+    bool same = found.dtype == tensor->dtype && found.ndim == tensor->ndim;
+    for (int i = 0; same && i < found.ndim; i++)
+        same = found.shape[i] == tensor->shape[i];
+    if (!same)
+        return ct_fail(CSCTRL_E_MISMATCH, "%s: tensor '%s': expected %s, found %s", r->path, name,
+                       ct_tensor_text(tensor, want), ct_tensor_text(&found, have));
+    return r->model->ex->ops->upload(r->model->ex, tensor->data, found.data,
+                                     ct_tensor_bytes(tensor));
+}
+
+static const char *text_of(const ct_safetensors *file, const char *key)
+{
+    const char *text = ct_safetensors_metadata(file, key);
+
+    return text != NULL ? text : "";
+}
+
+static csctrl_status read_facts(const reader *r, ct_train_state *state)
+{
+    const uint64_t fingerprint = strtoull(text_of(r->file, "data_fingerprint"), NULL, 16);
+    const ct_exec *ex = r->model->ex;
+
+    if (fingerprint != state->data_fingerprint)
+        return ct_fail(CSCTRL_E_MISMATCH,
+                       "%s: the run was trained on other data: fingerprint %016" PRIx64
+                       ", the data set now has "
+                       "%016" PRIx64,
+                       r->path, fingerprint, state->data_fingerprint);
+    state->best_psnr = strtod(text_of(r->file, "best_psnr"), NULL);
+    state->optim->moves[CT_ENCODER] = strtoll(text_of(r->file, "encoder_moves"), NULL, 10);
+    state->optim->moves[CT_DECODER] = strtoll(text_of(r->file, "decoder_moves"), NULL, 10);
+    if (strtol(text_of(r->file, "threads"), NULL, 10) != ex->threads ||
+        strcmp(text_of(r->file, "isa"), ct_isa_name(ex->isa)) != 0)
+        ct_log(CSCTRL_LOG_WARNING,
+               "the run was begun with %s threads and %s, it goes on with %d and %s: results will "
+               "differ in the last bits",
+               text_of(r->file, "threads"), text_of(r->file, "isa"), ex->threads,
+               ct_isa_name(ex->isa));
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_restore(const char *checkpoint, ct_train_state *state)
+{
+    char *model = ct_path_join(checkpoint, CT_CHECKPOINT_MODEL),
+         *moments = ct_path_join(checkpoint, CT_CHECKPOINT_STATE);
+    ct_safetensors *file = NULL;
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (model == NULL || moments == NULL)
+        goto done;
+    CT_GOTO(status, ct_checkpoint_verify(checkpoint));
+    CT_GOTO(status, ct_model_read(state->model, model, false));
+    CT_GOTO(status, ct_safetensors_open(&file, moments));
+    reader r = {.model = state->model, .file = file, .path = moments};
+    CT_GOTO(status, read_facts(&r, state));
+    status = ct_state_visit(state, read_one, &r);
+done:
+    ct_safetensors_close(&file);
+    ct_free(model);
+    ct_free(moments);
+    return status;
+}

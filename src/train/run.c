@@ -1,0 +1,115 @@
+/* run.c - a whole run: steps, and when to log, evaluate, draw and save. */
+#include <math.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "train/rundir.h"
+#include "train/trainer.h"
+
+static bool every(const csctrl_trainer *t, const char *key)
+{
+    const int64_t interval = csctrl_config_int(t->config, key);
+
+    return interval > 0 && (t->model->step % interval == 0 || t->model->step == t->steps);
+}
+
+static csctrl_status log_step(csctrl_trainer *t, const csctrl_progress *p)
+{
+    const ct_metrics metrics = {
+        .step = p->step,
+        .epoch = p->epoch,
+        .max_value = p->max_value,
+        .min_value = p->min_value,
+        .encoder_lr = t->encoder_lr,
+        .decoder_lr = t->decoder_lr,
+        .images_per_second = p->images_per_second,
+        .seconds = ct_now() - t->started,
+        .psnr = p->psnr,
+        .cosine = p->cosine,
+    };
+
+    return ct_rundir_log(t->run_dir, &metrics);
+}
+
+/* At steps 1, 2, 4, 8 ... and every train.picture_every. */
+static csctrl_status draw(csctrl_trainer *t)
+{
+    const int64_t step = t->model->step;
+
+    if (csctrl_config_int(t->config, "train.picture_every") == 0 || t->monitor.count == 0 ||
+        !((step & (step - 1)) == 0 || every(t, "train.picture_every")))
+        return CSCTRL_OK;
+    char *path = ct_rundir_picture(t->run_dir, step);
+    if (path == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = ct_monitor_picture(&t->monitor, t->model, path);
+    ct_free(path);
+    return status;
+}
+
+static csctrl_status save(csctrl_trainer *t, bool best)
+{
+    const ct_train_state state = ct_trainer_state(t);
+
+    CT_TRY(ct_save(t->run_dir, &state, best));
+    return ct_save_rotate(t->run_dir, (int)csctrl_config_int(t->config, "train.keep_last"));
+}
+
+static csctrl_status evaluate(csctrl_trainer *t, csctrl_progress *p, bool *best)
+{
+    if (t->monitor.count == 0 || !every(t, "train.eval_every"))
+        return CSCTRL_OK;
+    CT_TRY(ct_monitor_evaluate(&t->monitor, t->model, &p->psnr, &p->cosine));
+    p->evaluated = true;
+    *best = p->psnr > t->best_psnr;
+    if (*best)
+        t->best_psnr = p->psnr;
+    return CSCTRL_OK;
+}
+
+/* Everything that goes with a finished step. */
+static csctrl_status after_step(csctrl_trainer *t, csctrl_progress *p, bool stopping)
+{
+    bool best = false;
+
+    CT_TRY(evaluate(t, p, &best));
+    if (t->run_dir == NULL)
+        return CSCTRL_OK;
+    best = best && csctrl_config_bool(t->config, "train.keep_best");
+    if (p->evaluated || every(t, "train.log_every"))
+        CT_TRY(log_step(t, p));
+    CT_TRY(draw(t));
+    if (best || stopping || every(t, "train.checkpoint_every") || t->model->step == t->steps)
+        CT_TRY(save(t, best));
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn progress, void *user)
+{
+    csctrl_progress p;
+
+    while (trainer->model->step < trainer->steps) {
+        CT_TRY(csctrl_trainer_step(trainer, &p));
+        bool stopping = atomic_load(&trainer->stop);
+        CT_TRY(after_step(trainer, &p, stopping));
+        trainer->reported = ct_now(); /* evaluation and saving do not count as training speed */
+        if (progress != NULL && !progress(user, &p) && !stopping) {
+            stopping = true;
+            if (trainer->run_dir != NULL)
+                CT_TRY(save(trainer, false));
+        }
+        if (stopping && trainer->model->step < trainer->steps)
+            return ct_fail(CSCTRL_E_INTERRUPTED,
+                           "stopped by request after step %lld of %lld; the state is saved",
+                           (long long)trainer->model->step, (long long)trainer->steps);
+    }
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_trainer_save(csctrl_trainer *trainer)
+{
+    if (trainer->run_dir == NULL)
+        return ct_fail(CSCTRL_E_STATE, "save: the trainer was created without a run directory");
+    return save(trainer, false);
+}

@@ -1,0 +1,223 @@
+/* rundir.c - config, manifest, metrics. */
+#define _POSIX_C_SOURCE 200809L
+#include "train/rundir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "csctrl/system.h"
+#include "model/checkpoint.h"
+
+enum { METRICS_MAX = 1 << 30 };
+
+#define PICTURES "pictures"
+#define METRICS "metrics.jsonl"
+
+static csctrl_status make_folder(const char *path, const char *name)
+{
+    char *folder = ct_path_join(path, name);
+
+    if (folder == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = ct_fs_mkdir(folder);
+    ct_free(folder);
+    return status;
+}
+
+static csctrl_status refuse_existing(const char *path)
+{
+    ct_name_list list;
+
+    if (!ct_fs_exists(path))
+        return CSCTRL_OK;
+    if (!ct_fs_is_dir(path))
+        return ct_fail(CSCTRL_E_EXISTS,
+                       "%s: a file of that name exists; choose another run directory", path);
+    CT_TRY(ct_fs_list(path, &list));
+    const size_t count = list.count;
+    ct_fs_list_free(&list);
+    if (count > 0)
+        return ct_fail(
+            CSCTRL_E_EXISTS,
+            "%s: the directory exists and is not empty; choose another, or 'csctrl resume' it",
+            path);
+    return CSCTRL_OK;
+}
+
+static void add_fact(void *user, const char *key, const char *value)
+{
+    json_object_set_new(user, key, json_string(value));
+}
+
+static char *manifest_text(const ct_run_facts *facts)
+{
+    char fingerprint[32], started[32] = "";
+    const time_t now = time(NULL);
+    struct tm utc;
+    json_t *system = json_object();
+
+    if (gmtime_r(&now, &utc) != NULL)
+        strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    snprintf(fingerprint, sizeof fingerprint, "%016llx",
+             (unsigned long long)facts->data_fingerprint);
+    csctrl_system_report(add_fact, system);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:I, s:s, s:i, s:s, s:s, s:I, s:I, s:o}", "csctrl", csctrl_version(), "started",
+        started, "seed", (json_int_t)csctrl_config_int(facts->config, "seed"), "backend",
+        facts->ex->name, "threads", facts->ex->threads, "isa", ct_isa_name(facts->ex->isa),
+        "data_fingerprint", fingerprint, "train_images", (json_int_t)facts->train_images,
+        "test_images", (json_int_t)facts->test_images, "system", system);
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    json_decref(root);
+    return text;
+}
+
+static csctrl_status write_manifest(const char *path, const ct_run_facts *facts)
+{
+    char *file = ct_path_join(path, "manifest.json"), *text = manifest_text(facts);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (file != NULL && text != NULL)
+        status = ct_fs_write_atomic(file, text, strlen(text));
+    ct_free(file);
+    free(text); /* jansson's */
+    return status;
+}
+
+csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts)
+{
+    CT_TRY(refuse_existing(path));
+    CT_TRY(ct_fs_mkdirs(path));
+    CT_TRY(make_folder(path, PICTURES));
+    CT_TRY(make_folder(path, CT_CHECKPOINT_FOLDER));
+    char *config = ct_path_join(path, CT_CHECKPOINT_CONFIG);
+    if (config == NULL)
+        return CSCTRL_E_NOMEM;
+    csctrl_status status = csctrl_config_save(facts->config, config);
+    ct_free(config);
+    return status == CSCTRL_OK ? write_manifest(path, facts) : status;
+}
+
+static void add_number(ct_strbuf *line, const char *key, double value)
+{
+    char text[32];
+
+    if (isfinite(value))
+        ct_strbuf_add(line, ", \"%s\": %s", key, ct_double_text(value, text));
+}
+
+csctrl_status ct_rundir_log(const char *path, const ct_metrics *metrics)
+{
+    char *file = ct_path_join(path, METRICS);
+    ct_strbuf line = {0};
+    csctrl_status status = CSCTRL_OK;
+
+    ct_strbuf_add(&line, "{\"step\": %lld", (long long)metrics->step);
+    add_number(&line, "epoch", metrics->epoch);
+    add_number(&line, "max_value", metrics->max_value);
+    add_number(&line, "min_value", metrics->min_value);
+    add_number(&line, "encoder_lr", metrics->encoder_lr);
+    add_number(&line, "decoder_lr", metrics->decoder_lr);
+    add_number(&line, "images_per_second", round(metrics->images_per_second * 10.0) / 10.0);
+    add_number(&line, "seconds", round(metrics->seconds * 1000.0) / 1000.0);
+    add_number(&line, "psnr", metrics->psnr);
+    add_number(&line, "cosine", metrics->cosine);
+    ct_strbuf_add(&line, "}\n");
+    if (file == NULL || line.failed) {
+        status = CSCTRL_E_NOMEM;
+        goto done;
+    }
+    const int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0 || ct_fs_write_all(fd, line.text, line.length) != 0)
+        status = ct_fail(CSCTRL_E_IO, "cannot write %s: %s", file, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+done:
+    ct_free(file);
+    ct_strbuf_free(&line);
+    return status;
+}
+
+/* Length of the leading lines whose step is at most `step`; a torn last line is dropped too. */
+static size_t kept_length(const char *text, int64_t step)
+{
+    size_t kept = 0;
+
+    for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        long long number = 0;
+        if (sscanf(line, "{\"step\": %lld", &number) != 1 || number > step)
+            break;
+        kept = (size_t)(end + 1 - text);
+    }
+    return kept;
+}
+
+static csctrl_status rewind_metrics(const char *path, int64_t step)
+{
+    char *file = ct_path_join(path, METRICS);
+    unsigned char *text = NULL;
+    size_t size = 0;
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (file == NULL)
+        return status;
+    status = CSCTRL_OK;
+    if (ct_fs_exists(file)) {
+        CT_GOTO(status, ct_fs_read(file, METRICS_MAX, &text, &size));
+        const size_t kept = kept_length((char *)text, step);
+        if (kept < size)
+            status = ct_fs_write_atomic(file, text, kept);
+    }
+done:
+    ct_free(file);
+    ct_free(text);
+    return status;
+}
+
+static csctrl_status remove_unfinished(const char *path)
+{
+    char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
+    ct_name_list list = {0};
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (folder == NULL)
+        return status;
+    CT_GOTO(status, ct_fs_list(folder, &list));
+    for (size_t i = 0; i < list.count; i++) {
+        if (list.names[i][0] != '.')
+            continue;
+        char *unfinished = ct_path_join(folder, list.names[i]);
+        status = unfinished != NULL ? ct_fs_remove_tree(unfinished) : CSCTRL_E_NOMEM;
+        ct_free(unfinished);
+        if (status != CSCTRL_OK)
+            break;
+    }
+done:
+    ct_fs_list_free(&list);
+    ct_free(folder);
+    return status;
+}
+
+csctrl_status ct_rundir_rewind(const char *path, int64_t step)
+{
+    CT_TRY(rewind_metrics(path, step));
+    return remove_unfinished(path);
+}
+
+char *ct_rundir_picture(const char *path, int64_t step)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, PICTURES "/step-%08lld.png", (long long)step);
+    return ct_path_join(path, name);
+}

@@ -1,0 +1,40 @@
+/* rundir.h - the run directory: what a run leaves on disk, except for its checkpoints (save.h). */
+#ifndef CT_TRAIN_RUNDIR_H
+#define CT_TRAIN_RUNDIR_H
+
+#include <stdint.h>
+
+#include "csctrl/config.h"
+#include "csctrl/data.h"
+#include "model/model.h"
+
+/* Everything a run's manifest.json says. */
+typedef struct ct_run_facts {
+    const csctrl_config *config;
+    const ct_exec *ex;
+    uint64_t data_fingerprint;
+    int64_t train_images, test_images;
+} ct_run_facts;
+
+/* One line of metrics.jsonl; NAN values are left out. */
+typedef struct ct_metrics {
+    int64_t step;
+    double epoch, max_value, min_value, encoder_lr, decoder_lr, images_per_second, seconds;
+    double psnr, cosine;
+} ct_metrics;
+
+/* New directory tree with config.yaml and manifest.json. E_EXISTS when `path` is a non-empty
+ * directory or a file. */
+csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts);
+
+/* Append one line; open, write, close, so that a reader sees whole lines. */
+csctrl_status ct_rundir_log(const char *path, const ct_metrics *metrics);
+
+/* Drop the lines behind `step`, and checkpoints that were not finished: a resumed run writes them
+ * anew. */
+csctrl_status ct_rundir_rewind(const char *path, int64_t step);
+
+/* PATH/pictures/step-N.png (owned: ct_free). */
+char *ct_rundir_picture(const char *path, int64_t step);
+
+#endif

@@ -1,0 +1,262 @@
+/* save.c - one atomic unit a checkpoint: a directory that appears by rename. */
+#define _GNU_SOURCE
+#include "train/save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "io/safetensors.h"
+#include "model/checkpoint.h"
+#include "train/state.h"
+
+enum { STEP_NAME = 32 };
+
+static void step_name(char name[STEP_NAME], int64_t step)
+{
+    snprintf(name, STEP_NAME, "step-%08lld", (long long)step);
+}
+
+/* ---- manifest and config of one checkpoint */
+
+static csctrl_status add_file(json_t *files, const char *dir, const char *name)
+{
+    char *path = ct_path_join(dir, name);
+    int64_t bytes = 0;
+    uint32_t crc = 0;
+
+    if (path == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = ct_file_crc32(path, &bytes, &crc);
+    ct_free(path);
+    CT_TRY(status);
+    return json_object_set_new(
+               files, name,
+               json_pack("{s:I, s:I}", "bytes", (json_int_t)bytes, "crc32", (json_int_t)crc)) == 0
+               ? CSCTRL_OK
+               : ct_fail(CSCTRL_E_NOMEM, "out of memory: manifest of %s", dir);
+}
+
+/* Nothing in it depends on time or place: equal states give equal bytes. */
+static csctrl_status write_manifest(const char *dir, int64_t step)
+{
+    static const char *const names[] = {CT_CHECKPOINT_CONFIG, CT_CHECKPOINT_MODEL,
+                                        CT_CHECKPOINT_STATE};
+    json_t *files = json_object();
+    json_t *root = json_pack("{s:s, s:I, s:o}", "format", "csctrl-checkpoint-1", "step",
+                             (json_int_t)step, "files", files);
+    char *path = ct_path_join(dir, CT_CHECKPOINT_MANIFEST), *text = NULL;
+    csctrl_status status = root != NULL && path != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == CSCTRL_OK; i++)
+        status = add_file(files, dir, names[i]);
+    if (status == CSCTRL_OK) {
+        text = json_dumps(root, JSON_INDENT(2));
+        status = text != NULL ? ct_fs_write_atomic(path, text, strlen(text)) : CSCTRL_E_NOMEM;
+    }
+    free(text); /* jansson's */
+    json_decref(root);
+    ct_free(path);
+    return status;
+}
+
+/* ---- state.safetensors */
+
+typedef struct collector {
+    const csctrl_model *model;
+    ct_named_tensor *tensors;
+    size_t count, capacity;
+} collector;
+
+static csctrl_status collect(void *user, const char *name, ct_tensor *tensor)
+{
+    collector *c = user;
+
+    if (c->count == c->capacity) {
+        const size_t capacity = c->capacity ? 2 * c->capacity : 64;
+        ct_named_tensor *tensors = ct_realloc(c->tensors, capacity * sizeof *tensors);
+        if (tensors == NULL)
+            return CSCTRL_E_NOMEM;
+        c->tensors = tensors;
+        c->capacity = capacity;
+    }
+    ct_named_tensor *out = &c->tensors[c->count];
+    *out = (ct_named_tensor){.name = ct_strdup(name), .value = *tensor};
+    out->value.data = ct_alloc(ct_tensor_bytes(tensor));
+    c->count++;
+    if (out->name == NULL || out->value.data == NULL)
+        return CSCTRL_E_NOMEM;
+    return c->model->ex->ops->download(c->model->ex, out->value.data, tensor->data,
+                                       ct_tensor_bytes(tensor));
+}
+
+static csctrl_status write_state(const ct_train_state *state, const char *path)
+{
+    collector c = {.model = state->model};
+    char encoder_moves[32], decoder_moves[32], fingerprint[32], best[40], threads[16];
+    csctrl_status status = CSCTRL_OK;
+
+    CT_GOTO(status, ct_state_visit(state, collect, &c));
+    snprintf(encoder_moves, sizeof encoder_moves, "%lld",
+             (long long)state->optim->moves[CT_ENCODER]);
+    snprintf(decoder_moves, sizeof decoder_moves, "%lld",
+             (long long)state->optim->moves[CT_DECODER]);
+    snprintf(fingerprint, sizeof fingerprint, "%016llx",
+             (unsigned long long)state->data_fingerprint);
+    snprintf(best, sizeof best, "%.17g", state->best_psnr);
+    snprintf(threads, sizeof threads, "%d", state->model->ex->threads);
+    const ct_named_text metadata[] = {
+        {"format", "csctrl-state-1"},
+        {"encoder_moves", encoder_moves},
+        {"decoder_moves", decoder_moves},
+        {"data_fingerprint", fingerprint},
+        {"best_psnr", best},
+        {"threads", threads},
+        {"isa", ct_isa_name(state->model->ex->isa)},
+    };
+    status = ct_safetensors_write(path, c.tensors, c.count, metadata,
+                                  sizeof metadata / sizeof metadata[0], NULL);
+done:
+    for (size_t i = 0; i < c.count; i++) {
+        ct_free((void *)(uintptr_t)c.tensors[i].name);
+        ct_free(c.tensors[i].value.data);
+    }
+    ct_free(c.tensors);
+    return status;
+}
+
+/* ---- the directory */
+
+static csctrl_status write_parts(const char *dir, const ct_train_state *state)
+{
+    char *config = ct_path_join(dir, CT_CHECKPOINT_CONFIG),
+         *model = ct_path_join(dir, CT_CHECKPOINT_MODEL),
+         *moments = ct_path_join(dir, CT_CHECKPOINT_STATE);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (config == NULL || model == NULL || moments == NULL)
+        goto done;
+    CT_GOTO(status, csctrl_config_save(state->model->config, config));
+    CT_GOTO(status, ct_model_write(state->model, model, NULL));
+    CT_GOTO(status, write_state(state, moments));
+    CT_GOTO(status, write_manifest(dir, state->model->step));
+    status = ct_fs_sync_dir(dir);
+done:
+    ct_free(config);
+    ct_free(model);
+    ct_free(moments);
+    return status;
+}
+
+static csctrl_status point(const char *folder, const char *pointer, const char *name)
+{
+    char *path = ct_path_join(folder, pointer), line[STEP_NAME + 2];
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (path != NULL) {
+        const int length = snprintf(line, sizeof line, "%s\n", name);
+        status = ct_fs_write_atomic(path, line, (size_t)length);
+    }
+    ct_free(path);
+    return status;
+}
+
+/* An older checkpoint of that name changes places with the new one in one atomic step, and is then
+ * removed. */
+static csctrl_status put_in_place(const char *folder, const char *unfinished, const char *name)
+{
+    char *target = ct_path_join(folder, name);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (target == NULL)
+        goto done;
+    const unsigned flags = ct_fs_exists(target) ? RENAME_EXCHANGE : 0;
+    if (renameat2(AT_FDCWD, unfinished, AT_FDCWD, target, flags) != 0) {
+        status =
+            ct_fail(CSCTRL_E_IO, "cannot rename %s to %s: %s", unfinished, target, strerror(errno));
+        goto done;
+    }
+    CT_GOTO(status, ct_fs_sync_dir(folder));
+    status = ct_fs_remove_tree(unfinished);
+done:
+    ct_free(target);
+    return status;
+}
+
+csctrl_status ct_save(const char *run_dir, const ct_train_state *state, bool best)
+{
+    char name[STEP_NAME];
+    char *folder = ct_path_join(run_dir, CT_CHECKPOINT_FOLDER);
+    char *unfinished = folder != NULL ? ct_path_join(folder, ".unfinished") : NULL;
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    step_name(name, state->model->step);
+    if (unfinished == NULL)
+        goto done;
+    CT_GOTO(status, ct_fs_remove_tree(unfinished));
+    CT_GOTO(status, ct_fs_mkdir(unfinished));
+    status = write_parts(unfinished, state);
+    if (status == CSCTRL_OK)
+        status = put_in_place(folder, unfinished, name);
+    if (status != CSCTRL_OK) {
+        ct_fail_context(status, "checkpoint %s was not saved", name);
+        char message[512];
+        snprintf(message, sizeof message, "%s", csctrl_last_error());
+        (void)ct_fs_remove_tree(
+            unfinished); /* free the space; the first failure is the one to report */
+        ct_fail(status, "%s", message);
+        goto done;
+    }
+    CT_GOTO(status, point(folder, "latest", name));
+    if (best)
+        status = point(folder, "best", name);
+done:
+    ct_free(unfinished);
+    ct_free(folder);
+    return status;
+}
+
+/* ---- rotation */
+
+static bool pointed_to(const char *run_dir, const char *pointer, const char *name)
+{
+    const char *const pointers[] = {pointer, NULL};
+    char *checkpoint = NULL;
+
+    if (ct_checkpoint_locate(run_dir, pointers, &checkpoint) != CSCTRL_OK)
+        return false;
+    const char *last = strrchr(checkpoint, '/');
+    const bool same = strcmp(last != NULL ? last + 1 : checkpoint, name) == 0;
+    ct_free(checkpoint);
+    return same;
+}
+
+csctrl_status ct_save_rotate(const char *run_dir, int keep)
+{
+    char *folder = ct_path_join(run_dir, CT_CHECKPOINT_FOLDER);
+    ct_name_list list = {0};
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (folder == NULL)
+        return status;
+    CT_GOTO(status, ct_fs_list(folder, &list)); /* sorted: steps are zero-padded */
+    int newer = 0;
+    for (size_t i = list.count; i-- > 0 && status == CSCTRL_OK;) {
+        const char *name = list.names[i];
+        if (strncmp(name, "step-", 5) != 0 || newer++ < keep ||
+            pointed_to(run_dir, "latest", name) || pointed_to(run_dir, "best", name))
+            continue;
+        char *path = ct_path_join(folder, name);
+        status = path != NULL ? ct_fs_remove_tree(path) : CSCTRL_E_NOMEM;
+        ct_free(path);
+    }
+done:
+    ct_fs_list_free(&list);
+    ct_free(folder);
+    return status;
+}

@@ -1,0 +1,250 @@
+/* trainer.c - one run: data, game, optimizer, in the order of SPEC 4. What a run writes is run.c's.
+ */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "model/checkpoint.h"
+#include "train/rundir.h"
+
+static csctrl_status open_data(csctrl_trainer *t)
+{
+    csctrl_dataset_info train, test;
+
+    CT_TRY(csctrl_dataset_open(&t->train, t->config, CSCTRL_SPLIT_TRAIN));
+    CT_TRY(csctrl_dataset_open(&t->test, t->config, CSCTRL_SPLIT_TEST));
+    csctrl_dataset_get_info(t->train, &train);
+    csctrl_dataset_get_info(t->test, &test);
+    t->classes = train.classes;
+    t->train_images = train.count;
+    t->test_images = test.count;
+    t->fingerprint = train.fingerprint;
+    return CSCTRL_OK;
+}
+
+void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config, int64_t start)
+{
+    *options = (ct_loader_options){
+        .seed = (uint64_t)csctrl_config_int(config, "seed"),
+        .batch = (int)csctrl_config_int(config, "train.batch"),
+        .threads = (int)csctrl_config_int(config, "data.loader_threads"),
+        .prefetch = (int)csctrl_config_int(config, "data.prefetch"),
+        .flip = csctrl_config_bool(config, "data.flip"),
+        .crop_pad = (int)csctrl_config_int(config, "data.crop_pad"),
+        .start = start,
+    };
+}
+
+csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes)
+{
+    const int batch = (int)csctrl_config_int(config, "train.batch");
+
+    CT_TRY(ct_model_begin(&t->model, config, batch, true,
+                          csctrl_config_real(config, "optim.ema") > 0.0));
+    CT_TRY(ct_game_create(&t->game, t->model, classes));
+    ct_optim_create(&t->optim, t->model);
+    t->model->classes = classes;
+    return CSCTRL_OK;
+}
+
+static csctrl_status start_loader(csctrl_trainer *t)
+{
+    ct_loader_options options;
+
+    ct_loader_options_read(&options, t->config, t->model->step);
+    return ct_loader_create(&t->loader, t->train, &options);
+}
+
+static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
+{
+    CT_TRY(csctrl_config_copy(&t->config, config));
+    CT_TRY(open_data(t));
+    CT_TRY(ct_trainer_model(t, config, t->classes));
+    CT_TRY(ct_model_finish(t->model));
+    ct_game_bind(&t->game);
+    CT_TRY(ct_monitor_create(&t->monitor, t->model, t->test));
+    t->steps = csctrl_config_int(config, "train.batches");
+    t->started = t->reported = ct_now();
+    return CSCTRL_OK;
+}
+
+static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, const char *run_dir)
+{
+    CT_TRY(build(t, config));
+    CT_TRY(start_loader(t));
+    if (run_dir == NULL)
+        return CSCTRL_OK;
+    t->run_dir = ct_strdup(run_dir);
+    if (t->run_dir == NULL)
+        return CSCTRL_E_NOMEM;
+    const ct_run_facts facts = {.config = t->config,
+                                .ex = t->model->ex,
+                                .data_fingerprint = t->fingerprint,
+                                .train_images = t->train_images,
+                                .test_images = t->test_images};
+    return ct_rundir_create(run_dir, &facts);
+}
+
+static csctrl_status create_trainer(csctrl_trainer **out)
+{
+    *out = ct_calloc(1, sizeof **out);
+    if (*out == NULL)
+        return CSCTRL_E_NOMEM;
+    (*out)->best_psnr = -1.0;
+    atomic_init(&(*out)->stop, false);
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *config,
+                                    const char *run_dir)
+{
+    CT_TRY(create_trainer(out));
+    const csctrl_status status = begin_run(*out, config, run_dir);
+    if (status != CSCTRL_OK)
+        csctrl_trainer_destroy(out);
+    return status;
+}
+
+static csctrl_status resumed_config(const char *checkpoint, const char *const *overrides,
+                                    size_t count, csctrl_config *config)
+{
+    char *path = ct_path_join(checkpoint, CT_CHECKPOINT_CONFIG);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (path == NULL)
+        return status;
+    CT_GOTO(status, csctrl_config_load(config, path));
+    for (size_t i = 0; i < count; i++)
+        CT_GOTO(status, csctrl_config_assign(config, overrides[i]));
+done:
+    ct_free(path);
+    return status;
+}
+
+static csctrl_status continue_run(csctrl_trainer *t, const csctrl_config *config,
+                                  const char *run_dir, const char *checkpoint)
+{
+    CT_TRY(build(t, config));
+    ct_train_state state = ct_trainer_state(t);
+    CT_TRY(ct_restore(checkpoint, &state));
+    t->best_psnr = state.best_psnr;
+    t->first_step = t->model->step;
+    t->run_dir = ct_strdup(run_dir);
+    if (t->run_dir == NULL)
+        return CSCTRL_E_NOMEM;
+    CT_TRY(ct_rundir_rewind(run_dir, t->model->step));
+    return start_loader(t);
+}
+
+csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
+                                    const char *const *overrides, size_t count)
+{
+    static const char *const latest[] = {"latest", NULL};
+    csctrl_config *config = NULL;
+    char *checkpoint = NULL;
+    csctrl_status status = CSCTRL_OK;
+
+    *out = NULL;
+    CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
+    CT_GOTO(status, csctrl_config_create(&config));
+    CT_GOTO(status, resumed_config(checkpoint, overrides, count, config));
+    CT_GOTO(status, create_trainer(out));
+    status = continue_run(*out, config, run_dir, checkpoint);
+done:
+    if (status != CSCTRL_OK)
+        csctrl_trainer_destroy(out);
+    csctrl_config_destroy(&config);
+    ct_free(checkpoint);
+    return status;
+}
+
+void csctrl_trainer_destroy(csctrl_trainer **trainer)
+{
+    if (trainer == NULL || *trainer == NULL)
+        return;
+    csctrl_trainer *t = *trainer;
+    ct_loader_destroy(&t->loader);
+    ct_monitor_destroy(&t->monitor);
+    ct_game_destroy(&t->game);
+    csctrl_model_destroy(&t->model);
+    csctrl_dataset_close(&t->test);
+    csctrl_dataset_close(&t->train);
+    csctrl_config_destroy(&t->config);
+    ct_free(t->run_dir);
+    ct_free(t);
+    *trainer = NULL;
+}
+
+/* ---- one batch */
+
+static csctrl_status play(csctrl_trainer *t, const int64_t *labels)
+{
+    const double scale = ct_schedule(t->config, t->model->step, t->steps);
+    const bool rate_only = csctrl_config_bool(t->config, "game.encoder_rate_only") &&
+                           t->game.kind == CT_OBJECTIVE_MULTI;
+    const int64_t ups = csctrl_config_int(t->config, "game.encoder_steps");
+    const int64_t downs = csctrl_config_int(t->config, "game.decoder_steps");
+
+    t->encoder_lr = scale * csctrl_config_real(t->config, "optim.encoder_lr");
+    t->decoder_lr = scale * csctrl_config_real(t->config, "optim.decoder_lr");
+    for (int64_t i = 0; i < ups; i++) {
+        CT_TRY(ct_game_max_move(&t->game, labels, rate_only && i + 1 < ups, &t->max_value));
+        CT_TRY(ct_optim_step(&t->optim, CT_ENCODER, t->encoder_lr));
+    }
+    for (int64_t i = 0; i < downs; i++) {
+        CT_TRY(ct_game_min_move(&t->game, labels, &t->min_value));
+        CT_TRY(ct_optim_step(&t->optim, CT_DECODER, t->decoder_lr));
+    }
+    return ct_optim_average(&t->optim);
+}
+
+static void report(csctrl_trainer *t, csctrl_progress *progress)
+{
+    const double now = ct_now(), since = now - t->started;
+    const int64_t done = t->model->step - t->first_step;
+    const int batch = t->model->batch;
+
+    *progress = (csctrl_progress){
+        .step = t->model->step,
+        .steps = t->steps,
+        .epoch = (double)t->model->step / (double)ct_loader_batches_per_epoch(t->loader),
+        .max_value = t->max_value,
+        .min_value = t->min_value,
+        .images_per_second = now > t->reported ? batch / (now - t->reported) : 0.0,
+        .seconds_left = done > 0 ? since / (double)done * (double)(t->steps - t->model->step) : 0.0,
+        .psnr = NAN,
+        .cosine = NAN,
+    };
+    t->reported = now;
+}
+
+csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *progress)
+{
+    csctrl_progress ignored;
+    ct_tensor images;
+    const int64_t *labels = NULL;
+
+    CT_TRY(ct_loader_next(trainer->loader, &images, &labels));
+    csctrl_status status = ct_game_load(&trainer->game, &images);
+    if (status == CSCTRL_OK)
+        status = play(trainer, labels);
+    if (status != CSCTRL_OK)
+        return ct_fail_context(status, "step %lld", (long long)trainer->model->step + 1);
+    trainer->model->step++;
+    report(trainer, progress != NULL ? progress : &ignored);
+    return CSCTRL_OK;
+}
+
+csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer)
+{
+    return trainer->model;
+}
+
+void csctrl_trainer_request_stop(csctrl_trainer *trainer)
+{
+    atomic_store(&trainer->stop, true);
+}

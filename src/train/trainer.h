@@ -1,0 +1,44 @@
+/* trainer.h - what trainer.c, run.c and memory.c share. */
+#ifndef CT_TRAIN_TRAINER_H
+#define CT_TRAIN_TRAINER_H
+
+#include <stdatomic.h>
+
+#include "csctrl/trainer.h"
+#include "data/loader.h"
+#include "train/maximin.h"
+#include "train/monitor.h"
+#include "train/optim.h"
+#include "train/save.h"
+
+struct csctrl_trainer {
+    csctrl_config *config;
+    csctrl_dataset *train, *test;
+    ct_loader *loader;
+    csctrl_model *model;
+    ct_game game;
+    ct_optim optim;
+    ct_monitor monitor;
+    char *run_dir; /* NULL: keeps nothing on disk */
+    int classes;
+    int64_t train_images, test_images, steps, first_step;
+    uint64_t fingerprint;
+    double best_psnr, max_value, min_value, encoder_lr, decoder_lr;
+    double started, reported; /* ct_now() */
+    atomic_bool stop;
+};
+
+/* Model, game and optimizer declared in one plan, not yet finished. */
+csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes);
+
+void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config, int64_t start);
+
+static inline ct_train_state ct_trainer_state(csctrl_trainer *t)
+{
+    return (ct_train_state){.model = t->model,
+                            .optim = &t->optim,
+                            .data_fingerprint = t->fingerprint,
+                            .best_psnr = t->best_psnr};
+}
+
+#endif
