@@ -10,7 +10,7 @@ int main(int argc, char **argv)
         return fprintf(stderr, "regenerate RUN IMAGE OUT.png: %s\n", csctrl_last_error()), 1;
     csctrl_model_info m;
     csctrl_model_get_info(model, &m);
-    float *pixels = calloc(m.channels * m.size * m.size, sizeof(float));
+    float *pixels = calloc((size_t)m.channels * m.size * m.size, sizeof(float));
     float *code = calloc(m.features, sizeof(float));
     const int64_t shape[] = {1, m.channels, m.size, m.size}, features[] = {1, m.features};
     csctrl_tensor x = csctrl_tensor_view(CSCTRL_F32, 4, shape, pixels);

@@ -15,7 +15,7 @@ FILE_SOFT, FILE_HARD, FUNCTION_SOFT, FUNCTION_HARD = 500, 600, 50, 80
 CALLS = [
     ("strcpy strcat sprintf vsprintf gets strtok alloca strncpy strncat", "", (),
      "writes without a bound or cuts silently: use ct_strbuf or snprintf"),
-    ("atoi atol atoll atof scanf sscanf fscanf", "", (), "cannot tell an error: use ct_parse_int or strtol"),
+    ("atoi atol atoll atof scanf fscanf", "", (), "cannot tell an error: use ct_parse_int or strtol"),
     ("system popen tmpnam mktemp rand srand random", "", (), "unsafe, or depends on hidden state"),
     ("malloc calloc realloc free aligned_alloc posix_memalign strdup strndup asprintf vasprintf", "src/",
      ("src/base/mem.c",), "allocations go through base/mem.h"),

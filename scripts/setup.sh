@@ -9,7 +9,7 @@ packages=(gcc libc6-dev cmake ninja-build pkg-config
     libyaml-dev libjansson-dev librandom123-dev libcmocka-dev
     dataset-fashion-mnist)
 if [ "${1:-}" = dev ]; then
-    packages+=(g++ python3 python3-torch clang-14 clang-format-14 clang-tidy-14 clang-tools-14
+    packages+=(g++ python3 python3-torch clang-14 clang-format-14 clang-tidy-14
         libclang-rt-14-dev libomp-14-dev doxygen)
 fi
 
@@ -40,3 +40,13 @@ fi
 apt_get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3)
 "${apt_get[@]}" update
 "${apt_get[@]}" install -y --no-install-recommends "${missing[@]}"
+
+# Another OpenBLAS that was there before may still be the one in use; its threads and OpenMP's compete.
+for library in libopenblas.so.0 libblas.so.3 liblapack.so.3; do
+    used=$(readlink -f /usr/lib/*-linux-gnu/"$library" 2>/dev/null || true)
+    case $used in
+    '' | */openblas-openmp/*) ;;
+    *) echo "setup: note: $library is $used; csctrl is fastest with OpenBLAS for OpenMP" \
+        "(update-alternatives --config $library-$(gcc -dumpmachine))" ;;
+    esac
+done
