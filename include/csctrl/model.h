@@ -76,12 +76,12 @@ typedef struct csctrl_memory_plan {
 CSCTRL_API csctrl_status csctrl_model_create(csctrl_model **out, const csctrl_config *config,
                                              int batch);
 
-/** Load from a run directory (its best, else latest checkpoint) or a checkpoint directory.
+/** Load from a run directory (its latest checkpoint) or from one checkpoint.
  *
  * The weights are the averaged ones where the run kept an average (optim.ema).
  *
  * @param out        Owned.
- * @param path       Borrowed. RUN or RUN/checkpoints/NAME.
+ * @param path       Borrowed. RUN, RUN/checkpoints/step-N or RUN/checkpoints/best.
  * @param overrides  Borrowed. "a.b=c" strings applied over the saved config, e.g. "model.steps=10";
  * may be NULL.
  * @param count      Number of overrides.

@@ -45,6 +45,22 @@ done:
     return status;
 }
 
+/* A pointer file given by its own path, e.g. RUN/checkpoints/best. */
+static csctrl_status follow_pointer(const char *path, char **checkpoint)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = ct_strdup(slash != NULL ? path : ".");
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (folder == NULL)
+        return status;
+    if (slash != NULL)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    status = read_pointer(folder, slash != NULL ? slash + 1 : path, checkpoint);
+    ct_free(folder);
+    return status;
+}
+
 csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers, char **checkpoint)
 {
     csctrl_status status = CSCTRL_E_NOT_FOUND;
@@ -56,6 +72,8 @@ csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers
         *checkpoint = ct_strdup(path);
         return *checkpoint != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
     }
+    if (!ct_fs_is_dir(path))
+        return follow_pointer(path, checkpoint);
     char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
     if (folder == NULL)
         return CSCTRL_E_NOMEM;
@@ -73,6 +91,26 @@ csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers
             status,
             "%s: neither a checkpoint (no %s in it) nor a run with a finished checkpoint in %s/",
             path, CT_CHECKPOINT_MODEL, CT_CHECKPOINT_FOLDER);
+    return status;
+}
+
+csctrl_status ct_checkpoint_config(const char *checkpoint, const char *const *overrides,
+                                   size_t count, csctrl_config **config)
+{
+    char *path = ct_path_join(checkpoint, CT_CHECKPOINT_CONFIG);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    *config = NULL;
+    if (path == NULL)
+        return status;
+    CT_GOTO(status, csctrl_config_create(config));
+    CT_GOTO(status, csctrl_config_load(*config, path));
+    for (size_t i = 0; i < count; i++)
+        CT_GOTO(status, csctrl_config_assign(*config, overrides[i]));
+done:
+    if (status != CSCTRL_OK)
+        csctrl_config_destroy(config);
+    ct_free(path);
     return status;
 }
 

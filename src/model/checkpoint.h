@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "csctrl/config.h"
 
 #define CT_CHECKPOINT_FOLDER "checkpoints"
 #define CT_CHECKPOINT_CONFIG "config.yaml"
@@ -22,6 +23,10 @@ csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers
 
 /* Compare every file with the manifest. E_FORMAT names the file, expected and found size or CRC. */
 csctrl_status ct_checkpoint_verify(const char *checkpoint);
+
+/* The checkpoint's config with "a.b=c" strings over it; owned: csctrl_config_destroy. */
+csctrl_status ct_checkpoint_config(const char *checkpoint, const char *const *overrides,
+                                   size_t count, csctrl_config **config);
 
 /* CRC-32 (zlib) of a file. */
 csctrl_status ct_file_crc32(const char *path, int64_t *bytes, uint32_t *crc32);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "io/safetensors.h"
 #include "model/checkpoint.h"
@@ -228,27 +229,10 @@ done:
 
 /* ---- the public way in */
 
-static csctrl_status read_config(const char *checkpoint, const char *const *overrides, size_t count,
-                                 csctrl_config **config)
-{
-    char *path = ct_path_join(checkpoint, CT_CHECKPOINT_CONFIG);
-    csctrl_status status = CSCTRL_E_NOMEM;
-
-    if (path == NULL)
-        return status;
-    CT_GOTO(status, csctrl_config_create(config));
-    CT_GOTO(status, csctrl_config_load(*config, path));
-    for (size_t i = 0; i < count; i++)
-        CT_GOTO(status, csctrl_config_assign(*config, overrides[i]));
-done:
-    ct_free(path);
-    return status;
-}
-
 csctrl_status csctrl_model_load(csctrl_model **out, const char *path, const char *const *overrides,
                                 size_t count, int batch)
 {
-    static const char *const pointers[] = {"best", "latest", NULL};
+    static const char *const pointers[] = {"latest", "best", NULL};
     char *checkpoint = NULL, *file = NULL;
     csctrl_config *config = NULL;
     csctrl_model *m = NULL;
@@ -257,7 +241,7 @@ csctrl_status csctrl_model_load(csctrl_model **out, const char *path, const char
     *out = NULL;
     CT_GOTO(status, ct_checkpoint_locate(path, pointers, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint));
-    CT_GOTO(status, read_config(checkpoint, overrides, count, &config));
+    CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
     CT_GOTO(status, csctrl_model_create(&m, config, batch));
     file = ct_path_join(checkpoint, CT_CHECKPOINT_MODEL);
     if (file == NULL) {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/mem.h"
 #include "model/checkpoint.h"
 #include "train/rundir.h"
@@ -109,22 +108,6 @@ csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *c
     return status;
 }
 
-static csctrl_status resumed_config(const char *checkpoint, const char *const *overrides,
-                                    size_t count, csctrl_config *config)
-{
-    char *path = ct_path_join(checkpoint, CT_CHECKPOINT_CONFIG);
-    csctrl_status status = CSCTRL_E_NOMEM;
-
-    if (path == NULL)
-        return status;
-    CT_GOTO(status, csctrl_config_load(config, path));
-    for (size_t i = 0; i < count; i++)
-        CT_GOTO(status, csctrl_config_assign(config, overrides[i]));
-done:
-    ct_free(path);
-    return status;
-}
-
 static csctrl_status continue_run(csctrl_trainer *t, const csctrl_config *config,
                                   const char *run_dir, const char *checkpoint)
 {
@@ -150,8 +133,7 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
 
     *out = NULL;
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
-    CT_GOTO(status, csctrl_config_create(&config));
-    CT_GOTO(status, resumed_config(checkpoint, overrides, count, config));
+    CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
     CT_GOTO(status, create_trainer(out));
     status = continue_run(*out, config, run_dir, checkpoint);
 done:
