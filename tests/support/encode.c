@@ -1,0 +1,122 @@
+#include "support/encode.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jpeglib.h>
+#include <png.h>
+
+uint8_t encode_pattern(int x, int y, int c)
+{
+    return (uint8_t)(x * 37 + y * 91 + c * 53 + x * y * 7);
+}
+
+uint8_t *encode_jpeg(int width, int height, int components, int progressive, size_t *size)
+{
+    struct jpeg_compress_struct info;
+    struct jpeg_error_mgr errors;
+    unsigned char *data = NULL;
+    unsigned long length = 0;
+    const size_t stride = (size_t)width * (size_t)components;
+    uint8_t *row = malloc(stride);
+
+    assert_non_null(row);
+    info.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&info);
+    jpeg_mem_dest(&info, &data, &length);
+    info.image_width = (JDIMENSION)width;
+    info.image_height = (JDIMENSION)height;
+    info.input_components = components;
+    info.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
+    jpeg_set_defaults(&info);
+    jpeg_set_quality(&info, 95, TRUE);
+    if (progressive)
+        jpeg_simple_progression(&info);
+    jpeg_start_compress(&info, TRUE);
+    for (int y = 0; y < height; y++) {
+        for (size_t i = 0; i < stride; i++)
+            row[i] = (uint8_t)(100 * (int)(i / (size_t)components) / width + 100 * y / height +
+                               20 * (int)(i % (size_t)components));
+        JSAMPROW rows = row;
+        jpeg_write_scanlines(&info, &rows, 1);
+    }
+    jpeg_finish_compress(&info);
+    jpeg_destroy_compress(&info);
+    free(row);
+    *size = length;
+    return data;
+}
+
+typedef struct sink {
+    uint8_t *data;
+    size_t size;
+} sink;
+
+static void collect(png_structp png, png_bytep data, size_t size)
+{
+    sink *s = png_get_io_ptr(png);
+
+    s->data = realloc(s->data, s->size + size);
+    assert_non_null(s->data);
+    memcpy(s->data + s->size, data, size);
+    s->size += size;
+}
+
+static void flush(png_structp png)
+{
+    (void)png;
+}
+
+static void fill_row(uint8_t *row, int width, int y, int channels, int depth, int palette)
+{
+    memset(row, 0, (size_t)width * 8);
+    for (int x = 0; x < width; x++)
+        for (int c = 0; c < channels; c++) {
+            const uint8_t value = encode_pattern(x, y, c);
+            const int i = x * channels + c;
+            if (depth == 16)
+                row[2 * i] = value;
+            else if (depth == 8)
+                row[i] = palette ? value % 4 : value;
+            else /* the highest bits, or an index, several to a byte */
+                row[i * depth / 8] |= (uint8_t)((palette ? value % 4 : value >> (8 - depth))
+                                                << (8 - depth - i * depth % 8));
+        }
+}
+
+uint8_t *encode_png(int width, int height, int colour, int depth, int interlaced, size_t *size)
+{
+    static const png_color palette[4] = {{0, 0, 0}, {255, 0, 0}, {0, 255, 0}, {10, 20, 250}};
+    static const png_byte alphas[2] = {255, 128};
+    sink s = {0};
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png_create_info_struct(png);
+    uint8_t *row = malloc((size_t)width * 8);
+
+    assert_non_null(row);
+    png_set_write_fn(png, &s, collect, flush);
+    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, colour,
+                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (colour == PNG_COLOR_TYPE_PALETTE) {
+        png_set_PLTE(png, info, palette, 4);
+        png_set_tRNS(png, info, alphas, 2, NULL);
+    }
+    png_write_info(png, info);
+    const int passes = png_set_interlace_handling(png);
+    for (int pass = 0; pass < passes; pass++)
+        for (int y = 0; y < height; y++) {
+            fill_row(row, width, y, png_get_channels(png, info), depth,
+                     colour == PNG_COLOR_TYPE_PALETTE);
+            png_write_row(png, row);
+        }
+    png_write_end(png, NULL);
+    png_destroy_write_struct(&png, &info);
+    free(row);
+    *size = s.size;
+    return s.data;
+}
