@@ -77,7 +77,29 @@ csctrl_status ct_pixels_convert(const uint8_t *raw, int width, int height, int r
     return CSCTRL_OK;
 }
 
-csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
+struct ct_fitter {
+    ct_resampler resampler;
+    uint8_t *resized; /* interleaved */
+    size_t room;
+};
+
+csctrl_status ct_fitter_create(ct_fitter **out)
+{
+    *out = ct_calloc(1, sizeof **out);
+    return *out != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+}
+
+void ct_fitter_destroy(ct_fitter **fitter)
+{
+    if (*fitter == NULL)
+        return;
+    ct_resampler_free(&(*fitter)->resampler);
+    ct_free((*fitter)->resized);
+    ct_free(*fitter);
+    *fitter = NULL;
+}
+
+csctrl_status ct_fitter_run(ct_fitter *fitter, const ct_pixels *pixels, int size, uint8_t *planes)
 {
     const int side = pixels->width < pixels->height ? pixels->width : pixels->height;
     const size_t channels = (size_t)pixels->channels, count = (size_t)size * (size_t)size;
@@ -89,16 +111,30 @@ csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
                               .height = side,
                               .channels = pixels->channels,
                               .stride = stride};
-    uint8_t *resized = ct_alloc(count * channels);
 
-    if (resized == NULL)
-        return CSCTRL_E_NOMEM;
-    const csctrl_status status = ct_resample(&square, size, size, resized);
-    if (status == CSCTRL_OK)
-        for (size_t c = 0; c < channels; c++)
-            for (size_t i = 0; i < count; i++)
-                planes[c * count + i] = resized[i * channels + c];
-    ct_free(resized);
+    if (channels == 1) /* one plane is what resampling gives */
+        return ct_resampler_run(&fitter->resampler, &square, size, size, planes);
+    if (fitter->resized == NULL || count * channels > fitter->room) {
+        ct_free(fitter->resized);
+        fitter->resized = ct_alloc(count * channels);
+        if (fitter->resized == NULL)
+            return CSCTRL_E_NOMEM;
+        fitter->room = count * channels;
+    }
+    CT_TRY(ct_resampler_run(&fitter->resampler, &square, size, size, fitter->resized));
+    for (size_t c = 0; c < channels; c++)
+        for (size_t i = 0; i < count; i++)
+            planes[c * count + i] = fitter->resized[i * channels + c];
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
+{
+    ct_fitter fitter = {0};
+    const csctrl_status status = ct_fitter_run(&fitter, pixels, size, planes);
+
+    ct_resampler_free(&fitter.resampler);
+    ct_free(fitter.resized);
     return status;
 }
 

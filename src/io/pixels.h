@@ -29,6 +29,13 @@ csctrl_status ct_pixels_encode_png(const ct_pixels *pixels, uint8_t **data, size
  * reduction, as Pillow), result in 0..255 as u8 planes [channels, size, size]. */
 csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes);
 
+/* The same for many images on one thread: weights and working memory are kept, so that further
+ * images of the same size cost no allocation. */
+typedef struct ct_fitter ct_fitter;
+csctrl_status ct_fitter_create(ct_fitter **out);
+csctrl_status ct_fitter_run(ct_fitter *fitter, const ct_pixels *pixels, int size, uint8_t *planes);
+void ct_fitter_destroy(ct_fitter **fitter);
+
 /* u8 in 0..255 to [-1, 1]: value / 127.5 - 1. */
 void ct_pixels_normalise(const uint8_t *planes, int64_t count, float *out);
 

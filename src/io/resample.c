@@ -8,18 +8,14 @@
 
 enum { PRECISION = 22 }; /* 32 bits less 8 of the pixel and 2 for weights outside [0, 1] */
 
-/* Weights of every output position along one axis. */
-typedef struct kernel {
-    int *first, *count; /* input positions [first, first + count) */
-    int32_t *weight;    /* [out, taps] */
-    int taps;
-} kernel;
+typedef ct_resample_kernel kernel;
 
 static void kernel_free(kernel *k)
 {
     ct_free(k->first);
     ct_free(k->count);
     ct_free(k->weight);
+    *k = (kernel){0};
 }
 
 static double keys(double x)
@@ -57,10 +53,17 @@ static void fill_weights(kernel *k, int position, int in, double scale, double *
     k->count[position] = count;
 }
 
+/* Weights of every output position along one axis; nothing to do when the sizes are the same as
+ * before. */
 static csctrl_status kernel_make(kernel *k, int in, int out)
 {
     const double scale = (double)in / out;
 
+    if (k->weight != NULL && k->in == in && k->out == out)
+        return CSCTRL_OK;
+    kernel_free(k);
+    k->in = in;
+    k->out = out;
     k->taps = (int)ceil(2.0 * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
     k->first = ct_alloc((size_t)out * sizeof *k->first);
     k->count = ct_alloc((size_t)out * sizeof *k->count);
@@ -70,6 +73,8 @@ static csctrl_status kernel_make(kernel *k, int in, int out)
     for (int i = 0; ok && i < out; i++)
         fill_weights(k, i, in, scale, real);
     ct_free(real);
+    if (!ok)
+        kernel_free(k);
     return ok ? CSCTRL_OK : CSCTRL_E_NOMEM;
 }
 
@@ -92,29 +97,53 @@ static void accumulate(const uint8_t *in, size_t step, const int32_t *weight, in
     }
 }
 
-csctrl_status ct_resample(const ct_region *in, int width, int height, uint8_t *out)
+csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int width, int height,
+                               uint8_t *out)
 {
     const size_t channels = (size_t)in->channels, row = (size_t)width * channels;
-    kernel across = {0}, down = {0};
-    uint8_t *narrow = ct_alloc(row * (size_t)in->height);
-    csctrl_status status = CSCTRL_E_NOMEM;
+    const size_t needed = row * (size_t)in->height;
+    kernel *across = &resampler->across, *down = &resampler->down;
 
-    if (narrow == NULL)
-        goto done;
-    CT_GOTO(status, kernel_make(&across, in->width, width));
-    CT_GOTO(status, kernel_make(&down, in->height, height));
+    if (in->width == width && in->height == height) { /* the filter is 1 at 0 and 0 elsewhere */
+        for (int y = 0; y < height; y++)
+            memcpy(out + (size_t)y * row, in->data + (size_t)y * in->stride, row);
+        return CSCTRL_OK;
+    }
+    CT_TRY(kernel_make(across, in->width, width));
+    CT_TRY(kernel_make(down, in->height, height));
+    if (resampler->narrow == NULL || needed > resampler->room) {
+        ct_free(resampler->narrow);
+        resampler->narrow = ct_alloc(needed);
+        if (resampler->narrow == NULL)
+            return CSCTRL_E_NOMEM;
+        resampler->room = needed;
+    }
+    uint8_t *narrow = resampler->narrow;
     for (int y = 0; y < in->height; y++)
         for (int x = 0; x < width; x++)
-            accumulate(in->data + (size_t)y * in->stride + (size_t)across.first[x] * channels,
-                       channels, across.weight + (size_t)x * (size_t)across.taps, across.count[x],
-                       channels, narrow + (size_t)y * row + (size_t)x * channels);
+            accumulate(in->data + (size_t)y * in->stride + (size_t)across->first[x] * channels,
+                       channels, across->weight + (size_t)x * (size_t)across->taps,
+                       across->count[x], channels, narrow + (size_t)y * row + (size_t)x * channels);
     for (int y = 0; y < height; y++)
-        accumulate(narrow + (size_t)down.first[y] * row, row,
-                   down.weight + (size_t)y * (size_t)down.taps, down.count[y], row,
+        accumulate(narrow + (size_t)down->first[y] * row, row,
+                   down->weight + (size_t)y * (size_t)down->taps, down->count[y], row,
                    out + (size_t)y * row);
-done:
-    kernel_free(&across);
-    kernel_free(&down);
-    ct_free(narrow);
+    return CSCTRL_OK;
+}
+
+void ct_resampler_free(ct_resampler *resampler)
+{
+    kernel_free(&resampler->across);
+    kernel_free(&resampler->down);
+    ct_free(resampler->narrow);
+    *resampler = (ct_resampler){0};
+}
+
+csctrl_status ct_resample(const ct_region *in, int width, int height, uint8_t *out)
+{
+    ct_resampler resampler = {0};
+    const csctrl_status status = ct_resampler_run(&resampler, in, width, height, out);
+
+    ct_resampler_free(&resampler);
     return status;
 }

@@ -17,4 +17,22 @@ typedef struct ct_region {
  * Source: R. Keys, "Cubic convolution interpolation for digital image processing", 1981. */
 csctrl_status ct_resample(const ct_region *in, int width, int height, uint8_t *out);
 
+/* The same with weights and memory kept from call to call: once a pair of sizes was met, it costs
+ * no allocation. Zero-initialise; one thread at a time. */
+typedef struct ct_resample_kernel {
+    int in, out, taps;
+    int *first, *count; /* input positions [first, first + count) */
+    int32_t *weight;    /* [out, taps] */
+} ct_resample_kernel;
+
+typedef struct ct_resampler {
+    ct_resample_kernel across, down;
+    uint8_t *narrow; /* [in height, width, channels] */
+    size_t room;
+} ct_resampler;
+
+csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int width, int height,
+                               uint8_t *out);
+void ct_resampler_free(ct_resampler *resampler);
+
 #endif
