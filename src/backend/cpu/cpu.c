@@ -1,26 +1,100 @@
-/* cpu.c - the fast backend on the host. */
-#include "backend/backend.h"
+/* cpu.c - the fast backend on the host: the reference table with every heavy slot replaced. */
+#include "backend/cpu/cpu.h"
+
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "backend/ref/ref.h"
 #include "base/mem.h"
 
+static const ct_loops *choose_loops(ct_isa isa)
+{
+#if defined(__x86_64__)
+    if (isa == CT_ISA_AVX512)
+        return &ct_loops_avx512;
+    if (isa == CT_ISA_AVX2)
+        return &ct_loops_avx2;
+#endif
+    (void)isa;
+    return &ct_loops_portable;
+}
+
 csctrl_status ct_cpu_init(ct_exec *ex)
 {
-    ct_ops *ops = ct_calloc(1, sizeof *ops);
+    ct_cpu *cpu = ct_calloc(1, sizeof *cpu);
 
-    if (ops == NULL)
+    if (cpu == NULL)
         return CSCTRL_E_NOMEM;
-    ct_ref_f32_fill(ops);
-    ex->ops = ops;
-    ex->state = ops;
+    ct_ref_f32_fill(&cpu->ops);
+    ct_cpu_fill_elementwise(&cpu->ops);
+    ct_cpu_fill_norm(&cpu->ops);
+    ct_cpu_fill_conv(&cpu->ops);
+    ct_cpu_fill_rate(&cpu->ops);
+    cpu->loops = choose_loops(ex->isa);
+    ct_cpu_use_threads(ex);
+    const csctrl_status status = ct_dnnl_create(&cpu->dnnl, ex->isa);
+    if (status != CSCTRL_OK) {
+        ct_free(cpu);
+        return status;
+    }
+    ex->ops = &cpu->ops;
+    ex->state = cpu;
     return CSCTRL_OK;
 }
 
 void ct_cpu_exit(ct_exec *ex)
 {
-    ct_free(ex->state);
+    ct_cpu *cpu = ex->state;
+
+    ct_dnnl_destroy(&cpu->dnnl);
+    ct_free(cpu);
+}
+
+void ct_cpu_use_threads(const ct_exec *ex)
+{
+    if (omp_get_max_threads() != ex->threads)
+        omp_set_num_threads(ex->threads);
+}
+
+void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args)
+{
+    const int64_t chunks = (count + chunk - 1) / chunk;
+
+    if (chunks <= 1 || ex->threads == 1) {
+        loop(args, 0, count);
+        return;
+    }
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int64_t i = 0; i < chunks; i++)
+        loop(args, i * chunk, i + 1 == chunks ? count : (i + 1) * chunk);
+}
+
+void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, const void *args,
+                double *sums)
+{
+    enum { BLOCKS = 32 };
+    const int64_t size = (count + BLOCKS - 1) / BLOCKS;
+    double partial[BLOCKS][CT_MAX_SUMS];
+
+#pragma omp parallel for num_threads(ex->threads) schedule(static)
+    for (int b = 0; b < BLOCKS; b++) {
+        const int64_t begin = b * size < count ? b * size : count;
+        loop(args, begin, begin + size < count ? begin + size : count, partial[b]);
+    }
+    memset(sums, 0, (size_t)width * sizeof *sums);
+    for (int b = 0; b < BLOCKS; b++)
+        for (int j = 0; j < width; j++)
+            sums[j] += partial[b][j];
 }
 
 void ct_cpu_report(void (*fact)(void *user, const char *key, const char *value), void *user)
 {
+    char version[64];
+
     fact(user, "device cpu", "available");
+    fact(user, "onednn", ct_dnnl_version(version));
+    snprintf(version, sizeof version, "%.63s", openblas_get_config());
+    fact(user, "openblas", version);
 }

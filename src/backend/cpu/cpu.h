@@ -1,0 +1,39 @@
+/* cpu.h - state of the fast backend and how work is spread over threads. */
+#ifndef CT_BACKEND_CPU_H
+#define CT_BACKEND_CPU_H
+
+#include "backend/backend.h"
+#include "backend/cpu/dnnl_shim.h"
+#include "backend/cpu/loops.h"
+
+typedef struct ct_cpu {
+    ct_ops ops;
+    const ct_loops *loops;
+    ct_dnnl *dnnl;
+} ct_cpu;
+
+static inline const ct_loops *ct_cpu_loops(const ct_exec *ex)
+{
+    return ((const ct_cpu *)ex->state)->loops;
+}
+
+/* Run `loop` over 0..count-1 in chunks of `chunk`, on the threads of the context. */
+void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args);
+
+/* Sums of `width` (at most CT_MAX_SUMS) numbers over 0..count-1: the range is cut into a fixed
+ * number of blocks whose sums are added in order, so the result does not depend on the threads. */
+enum { CT_MAX_SUMS = 2 * CT_GROUP };
+void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, const void *args,
+                double *sums);
+
+/* BLAS, LAPACK and oneDNN take the number of threads from the calling thread's OpenMP setting: call
+ * this before any of them, and them outside parallel regions only. */
+void ct_cpu_use_threads(const ct_exec *ex);
+
+/* Each puts its file's operations into the table. */
+void ct_cpu_fill_elementwise(ct_ops *ops);
+void ct_cpu_fill_norm(ct_ops *ops);
+void ct_cpu_fill_conv(ct_ops *ops);
+void ct_cpu_fill_rate(ct_ops *ops);
+
+#endif

@@ -1,0 +1,262 @@
+/* cpu_conv.c - the convolutional dictionary: which way each operation goes at a geometry.
+ *
+ * A code of one pixel that sees the whole image, and 1x1 atoms, are matrix products of the tensors
+ * as they lie (BLAS). Few image channels go to our own loops, the rest to oneDNN; where oneDNN has
+ * no fast implementation our own loops step in. */
+#include <cblas.h>
+#include <string.h>
+
+#include "backend/cpu/cpu_direct.h"
+#include "base/mem.h"
+
+enum { FEW_CHANNELS = 4 };
+
+typedef struct plan {
+    bool flat;                                   /* patches are the image as it lies */
+    ct_direct *direct;                           /* NULL: not needed */
+    ct_dnnl_conv *to_code, *to_image, *gradient; /* NULL: not by oneDNN */
+    /* Parts of conv->packed: plain or direct weights first, then these. */
+    size_t to_code_at, to_image_at;
+} plan;
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + CT_ALIGNMENT - 1) / CT_ALIGNMENT * CT_ALIGNMENT;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t dictionary_bytes(const ct_geom *g)
+{
+    return (size_t)g->atoms * (size_t)g->c * (size_t)g->kernel * (size_t)g->kernel * sizeof(float);
+}
+
+static bool is_flat(const ct_geom *g)
+{
+    if (g->pad != 0)
+        return false;
+    return (g->kernel == g->h && g->kernel == g->w) || (g->kernel == 1 && g->stride == 1);
+}
+
+static void destroy_plan(plan *p)
+{
+    if (p == NULL)
+        return;
+    ct_direct_destroy(&p->direct);
+    ct_dnnl_conv_destroy(&p->to_code);
+    ct_dnnl_conv_destroy(&p->to_image);
+    ct_dnnl_conv_destroy(&p->gradient);
+    ct_free(p);
+}
+
+/* oneDNN also stays away from 1x1 atoms: its strided weight gradient overruns its workspace
+ * (uxlfoundation/oneDNN#6035). */
+static csctrl_status choose(ct_exec *ex, const ct_geom *g, plan *p)
+{
+    ct_dnnl *dnnl = ((ct_cpu *)ex->state)->dnnl;
+
+    p->flat = is_flat(g);
+    if (p->flat)
+        return CSCTRL_OK;
+    if (g->c > FEW_CHANNELS && g->kernel > 1) {
+        CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_CODE, g, &p->to_code));
+        CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_IMAGE, g, &p->to_image));
+        CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_WEIGHTS, g, &p->gradient));
+    }
+    if (p->to_code == NULL || p->to_image == NULL || p->gradient == NULL) {
+        p->direct = ct_direct_create(ex, g);
+        if (p->direct == NULL)
+            return CSCTRL_E_NOMEM;
+    }
+    return CSCTRL_OK;
+}
+
+static void lay_out(ct_conv *conv, plan *p)
+{
+    const size_t dictionary = aligned(dictionary_bytes(&conv->geom));
+    size_t packed = 0, scratch = 0;
+
+    if (p->flat) {
+        packed = dictionary;
+        scratch = dictionary;
+    }
+    if (p->direct != NULL) {
+        packed = aligned(ct_direct_packed_bytes(p->direct));
+        scratch = ct_direct_scratch_bytes(p->direct);
+    }
+    p->to_code_at = packed;
+    if (p->to_code != NULL) {
+        packed += aligned(ct_dnnl_conv_weights_bytes(p->to_code));
+        scratch = max_size(scratch, ct_dnnl_conv_scratch_bytes(p->to_code));
+    }
+    p->to_image_at = packed;
+    if (p->to_image != NULL) {
+        packed += aligned(ct_dnnl_conv_weights_bytes(p->to_image));
+        scratch = max_size(scratch, ct_dnnl_conv_scratch_bytes(p->to_image));
+    }
+    if (p->gradient != NULL)
+        scratch = max_size(scratch, dictionary + aligned(ct_dnnl_conv_weights_bytes(p->gradient)) +
+                                        ct_dnnl_conv_scratch_bytes(p->gradient));
+    conv->packed_bytes = packed;
+    conv->scratch_bytes = scratch;
+}
+
+static csctrl_status conv_create(ct_exec *ex, const ct_geom *geom, ct_conv *conv)
+{
+    plan *p = ct_calloc(1, sizeof *p);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    *conv = (ct_conv){.geom = *geom};
+    if (p == NULL)
+        return status;
+    ct_cpu_use_threads(ex);
+    CT_GOTO(status, choose(ex, geom, p));
+    lay_out(conv, p);
+    conv->impl = p;
+    p = NULL;
+done:
+    destroy_plan(p);
+    return status;
+}
+
+static void conv_destroy(ct_exec *ex, ct_conv *conv)
+{
+    (void)ex;
+    destroy_plan(conv->impl);
+    *conv = (ct_conv){0};
+}
+
+static void *part(void *base, size_t at)
+{
+    return (unsigned char *)base + at;
+}
+
+/* [atoms, c, k, k] -> [atoms, k, k, c], the order of the image. */
+static void pack_flat(const ct_geom *g, const float *W, float *P)
+{
+    const int taps = g->kernel * g->kernel;
+
+    for (int a = 0; a < g->atoms; a++)
+        for (int c = 0; c < g->c; c++)
+            for (int k = 0; k < taps; k++)
+                P[((int64_t)a * taps + k) * g->c + c] = *W++;
+}
+
+static csctrl_status conv_pack(ct_exec *ex, ct_conv *conv, const ct_tensor *W)
+{
+    const plan *p = conv->impl;
+
+    if (p->flat)
+        pack_flat(&conv->geom, W->data, conv->packed);
+    if (p->direct != NULL)
+        ct_direct_pack(p->direct, W->data, conv->packed);
+    ct_cpu_use_threads(ex);
+    if (p->to_code != NULL)
+        CT_TRY(ct_dnnl_conv_pack(p->to_code, W->data, part(conv->packed, p->to_code_at)));
+    if (p->to_image != NULL)
+        CT_TRY(ct_dnnl_conv_pack(p->to_image, W->data, part(conv->packed, p->to_image_at)));
+    return CSCTRL_OK;
+}
+
+/* Rows of the matrix products of the flat way, and their length. */
+static int flat_rows(const ct_geom *g)
+{
+    return g->n * g->oh * g->ow;
+}
+
+static int flat_length(const ct_geom *g)
+{
+    return g->kernel * g->kernel * g->c;
+}
+
+static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, ct_tensor *code)
+{
+    const ct_geom *g = &conv->geom;
+    const plan *p = conv->impl;
+    const int length = flat_length(g);
+
+    ct_cpu_use_threads(ex);
+    if (p->to_code != NULL)
+        return ct_dnnl_conv_run(p->to_code, img->data, code->data,
+                                part(conv->packed, p->to_code_at), conv->scratch);
+    if (p->flat)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, flat_rows(g), g->atoms, length, 1,
+                    img->data, length, conv->packed, length, 0, code->data, g->atoms);
+    else
+        ct_direct_analysis(ex, p->direct, conv->packed, img->data, code->data, conv->scratch);
+    return CSCTRL_OK;
+}
+
+static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code, ct_tensor *img)
+{
+    const ct_geom *g = &conv->geom;
+    const plan *p = conv->impl;
+    const int length = flat_length(g);
+
+    ct_cpu_use_threads(ex);
+    if (p->to_image != NULL)
+        return ct_dnnl_conv_run(p->to_image, img->data, code->data,
+                                part(conv->packed, p->to_image_at), conv->scratch);
+    if (p->flat)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, flat_rows(g), length, g->atoms, 1,
+                    code->data, g->atoms, conv->packed, length, 0, img->data, length);
+    else
+        ct_direct_synthesis(ex, p->direct, conv->packed, code->data, img->data, conv->scratch);
+    return CSCTRL_OK;
+}
+
+static void flat_dict_grad(const ct_geom *g, double scale, const float *img, const float *code,
+                           float *dW, float *dP)
+{
+    const int taps = g->kernel * g->kernel, length = flat_length(g);
+
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->atoms, length, flat_rows(g), 1, code,
+                g->atoms, img, length, 0, dP, length);
+    for (int a = 0; a < g->atoms; a++)
+        for (int c = 0; c < g->c; c++)
+            for (int k = 0; k < taps; k++)
+                *dW++ += (float)(scale * (double)dP[((int64_t)a * taps + k) * g->c + c]);
+}
+
+static csctrl_status dnnl_dict_grad(ct_exec *ex, ct_conv *conv, double scale, const ct_tensor *img,
+                                    const ct_tensor *code, ct_tensor *dW)
+{
+    const plan *p = conv->impl;
+    const size_t dictionary = aligned(dictionary_bytes(&conv->geom));
+    const size_t packed = aligned(ct_dnnl_conv_weights_bytes(p->gradient));
+    void *gradient = part(conv->scratch, dictionary);
+    ct_tensor plain = *dW;
+
+    plain.data = conv->scratch;
+    CT_TRY(ct_dnnl_conv_run(p->gradient, img->data, code->data, gradient, part(gradient, packed)));
+    CT_TRY(ct_dnnl_conv_unpack(p->gradient, gradient, plain.data));
+    return ex->ops->axpby(ex, scale, &plain, 1, dW);
+}
+
+static csctrl_status dict_grad(ct_exec *ex, ct_conv *conv, double scale, const ct_tensor *img,
+                               const ct_tensor *code, ct_tensor *dW)
+{
+    const plan *p = conv->impl;
+
+    ct_cpu_use_threads(ex);
+    if (p->gradient != NULL)
+        return dnnl_dict_grad(ex, conv, scale, img, code, dW);
+    if (p->flat)
+        flat_dict_grad(&conv->geom, scale, img->data, code->data, dW->data, conv->scratch);
+    else
+        ct_direct_dict_grad(ex, p->direct, scale, img->data, code->data, dW->data, conv->scratch);
+    return CSCTRL_OK;
+}
+
+void ct_cpu_fill_conv(ct_ops *ops)
+{
+    ops->conv_create = conv_create;
+    ops->conv_destroy = conv_destroy;
+    ops->conv_pack = conv_pack;
+    ops->analysis = analysis;
+    ops->synthesis = synthesis;
+    ops->dict_grad = dict_grad;
+}

@@ -1,0 +1,297 @@
+/* cpu_direct.c - each image is copied into a frame of zeros (the padding), where patches are read
+ * and written in place. Lengths are padded to whole vectors: `atoms` to CT_LANES, a row of taps
+ * to 4.
+ *
+ *   analysis    code[pixels, atoms] = patches[pixels, taps] B[taps, atoms]
+ *   dict_grad   dB[taps, atoms] += patches^T[taps, pixels] code[pixels, atoms]
+ *   synthesis   patches[pixels, taps] = code[pixels, atoms] S[atoms, taps], added into the frame */
+#include "backend/cpu/cpu_direct.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Partial sums of dict_grad: a fixed number, so that threads do not change the result. */
+enum { MAX_PARTIALS = 16, PARTIAL_BYTES = 4 << 20 };
+
+struct ct_direct {
+    ct_geom g;
+    int threads, partials;
+    int atoms, taps, tap_row, patch; /* padded atoms; k k c; padded k c; padded k tap_row */
+    int64_t pitch;                   /* numbers in a row of the frame */
+    size_t frame, tile;              /* numbers in a frame and in a tile */
+    int64_t *pixels;                 /* where the patch of each code pixel begins in the frame */
+    int64_t *offsets;                /* where each tap lies in a patch of the frame */
+    int64_t *codes;                  /* where each code pixel of a row begins */
+};
+
+static int round_up(int n, int unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+static void fill_tables(ct_direct *d)
+{
+    const ct_geom *g = &d->g;
+    const int row = g->kernel * g->c;
+
+    for (int oy = 0; oy < g->oh; oy++)
+        for (int ox = 0; ox < g->ow; ox++)
+            d->pixels[(int64_t)oy * g->ow + ox] =
+                oy * g->stride * d->pitch + (int64_t)ox * g->stride * g->c;
+    for (int t = 0; t < d->taps; t++)
+        d->offsets[t] = t / row * d->pitch + t % row;
+    for (int ox = 0; ox < g->ow; ox++)
+        d->codes[ox] = (int64_t)ox * g->atoms;
+}
+
+ct_direct *ct_direct_create(const ct_exec *ex, const ct_geom *geom)
+{
+    const ct_geom *g = geom;
+    const size_t pixels = (size_t)g->oh * (size_t)g->ow;
+    const int taps = g->kernel * g->kernel * g->c;
+    ct_direct *d =
+        ct_calloc(1, sizeof *d + (pixels + (size_t)taps + (size_t)g->ow) * sizeof(int64_t));
+
+    if (d == NULL)
+        return NULL;
+    d->g = *g;
+    d->threads = ex->threads;
+    d->atoms = round_up(g->atoms, CT_LANES);
+    d->taps = taps;
+    d->tap_row = round_up(g->kernel * g->c, 4);
+    d->patch = round_up(g->kernel * d->tap_row, CT_LANES);
+    d->pitch = (int64_t)(g->w + 2 * g->pad) * g->c;
+    /* One vector of slack: a padded row of taps may reach beyond the frame. */
+    d->frame = (size_t)(g->h + 2 * g->pad) * (size_t)d->pitch + CT_LANES;
+    d->frame = (d->frame + CT_LANES - 1) / CT_LANES * CT_LANES;
+    d->tile = (size_t)g->ow * (size_t)d->patch;
+    if (g->atoms != d->atoms && d->tile < pixels * (size_t)d->atoms)
+        d->tile = pixels * (size_t)d->atoms;
+    d->partials = (int)(PARTIAL_BYTES / ((size_t)taps * (size_t)d->atoms * sizeof(float)));
+    d->partials = d->partials > MAX_PARTIALS ? MAX_PARTIALS : d->partials;
+    d->partials = d->partials > g->n ? g->n : d->partials;
+    d->partials = d->partials < 1 ? 1 : d->partials;
+    d->pixels = (int64_t *)(void *)(d + 1);
+    d->offsets = d->pixels + pixels;
+    d->codes = d->offsets + taps;
+    fill_tables(d);
+    return d;
+}
+
+void ct_direct_destroy(ct_direct **direct)
+{
+    ct_free(*direct);
+    *direct = NULL;
+}
+
+size_t ct_direct_packed_bytes(const ct_direct *d)
+{
+    return ((size_t)d->taps * (size_t)d->atoms + (size_t)d->g.atoms * (size_t)d->patch) *
+           sizeof(float);
+}
+
+/* A frame and a tile for every thread, then the partial sums. */
+size_t ct_direct_scratch_bytes(const ct_direct *d)
+{
+    return ((size_t)d->threads * (d->frame + d->tile) +
+            (size_t)d->partials * (size_t)d->taps * (size_t)d->atoms) *
+           sizeof(float);
+}
+
+void ct_direct_pack(const ct_direct *d, const float *W, float *packed)
+{
+    const ct_geom *g = &d->g;
+    float *B = packed, *S = packed + (int64_t)d->taps * d->atoms;
+
+    memset(packed, 0, ct_direct_packed_bytes(d));
+    for (int a = 0; a < g->atoms; a++)
+        for (int c = 0; c < g->c; c++)
+            for (int ky = 0; ky < g->kernel; ky++)
+                for (int kx = 0; kx < g->kernel; kx++) {
+                    const int in_row = kx * g->c + c;
+                    const int tap = ky * g->kernel * g->c + in_row;
+                    const float weight = *W++;
+                    B[(int64_t)tap * d->atoms + a] = weight;
+                    S[(int64_t)a * d->patch + ky * d->tap_row + in_row] = weight;
+                }
+}
+
+/* The calling thread's frame, followed by its tile. */
+static float *own_frame(const ct_direct *d, float *scratch)
+{
+    return scratch + (size_t)omp_get_thread_num() * (d->frame + d->tile);
+}
+
+static void frame_image(const ct_direct *d, const float *image, float *frame)
+{
+    const ct_geom *g = &d->g;
+    const size_t row = (size_t)g->w * (size_t)g->c, edge = (size_t)g->pad * (size_t)g->c;
+    float *to = frame + (size_t)g->pad * (size_t)d->pitch;
+
+    memset(frame, 0, (size_t)g->pad * (size_t)d->pitch * sizeof *frame);
+    for (int y = 0; y < g->h; y++, to += d->pitch, image += row) {
+        memset(to, 0, edge * sizeof *to);
+        memcpy(to + edge, image, row * sizeof *to);
+        memset(to + edge + row, 0, edge * sizeof *to);
+    }
+    memset(to, 0, (d->frame - (size_t)(to - frame)) * sizeof *to);
+}
+
+static void unframe_image(const ct_direct *d, const float *frame, float *image)
+{
+    const ct_geom *g = &d->g;
+    const size_t row = (size_t)g->w * (size_t)g->c;
+    const float *from = frame + (size_t)g->pad * (size_t)(d->pitch + g->c);
+
+    for (int y = 0; y < g->h; y++, from += d->pitch, image += row)
+        memcpy(image, from, row * sizeof *image);
+}
+
+/* Rows of `from` numbers to rows of `to` numbers; what is longer is cut, what is shorter zero. */
+static void copy_rows(int64_t rows, int from_length, const float *from, int to_length, float *to)
+{
+    const int length = from_length < to_length ? from_length : to_length;
+
+    for (int64_t r = 0; r < rows; r++, from += from_length, to += to_length) {
+        memcpy(to, from, (size_t)length * sizeof *to);
+        memset(to + length, 0, (size_t)(to_length - length) * sizeof *to);
+    }
+}
+
+void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *packed,
+                        const float *img, float *code, float *scratch)
+{
+    const ct_geom *g = &d->g;
+    const int pixels = g->oh * g->ow;
+
+#pragma omp parallel for num_threads(d->threads) schedule(static)
+    for (int n = 0; n < g->n; n++) {
+        float *frame = own_frame(d, scratch), *codes = code + (int64_t)n * pixels * g->atoms;
+        float *to = g->atoms == d->atoms ? codes : frame + d->frame;
+        frame_image(d, img + (int64_t)n * g->h * g->w * g->c, frame);
+        ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
+            .rows = pixels,
+            .cols = d->atoms,
+            .segments = g->kernel,
+            .length = g->kernel * g->c,
+            .a = frame,
+            .a_rows = d->pixels,
+            .a_segment = d->pitch,
+            .a_step = 1,
+            .b = packed,
+            .c = to,
+        });
+        if (to != codes)
+            copy_rows(pixels, d->atoms, to, g->atoms, codes);
+    }
+}
+
+/* One row of code pixels. */
+static void synthesise_row(const ct_exec *ex, const ct_direct *d, const float *S, const float *code,
+                           float *frame_row, float *tile)
+{
+    const ct_geom *g = &d->g;
+
+    ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
+        .rows = g->ow,
+        .cols = d->patch,
+        .segments = 1,
+        .length = g->atoms,
+        .a = code,
+        .a_rows = d->codes,
+        .a_step = 1,
+        .b = S,
+        .c = tile,
+    });
+    ct_cpu_loops(ex)->scatter(&(ct_scatter_args){
+        .count = g->ow,
+        .segments = g->kernel,
+        .length = d->tap_row,
+        .phases = (g->kernel + g->stride - 1) / g->stride,
+        .from_stride = d->patch,
+        .stride = (int64_t)g->stride * g->c,
+        .pitch = d->pitch,
+        .from = tile,
+        .to = frame_row,
+    });
+}
+
+void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *packed,
+                         const float *code, float *img, float *scratch)
+{
+    const ct_geom *g = &d->g;
+    const float *S = packed + (int64_t)d->taps * d->atoms;
+
+#pragma omp parallel for num_threads(d->threads) schedule(static)
+    for (int n = 0; n < g->n; n++) {
+        float *frame = own_frame(d, scratch);
+        memset(frame, 0, d->frame * sizeof *frame);
+        for (int oy = 0; oy < g->oh; oy++)
+            synthesise_row(ex, d, S, code + ((int64_t)n * g->oh + oy) * g->ow * g->atoms,
+                           frame + (int64_t)oy * g->stride * d->pitch, frame + d->frame);
+        unframe_image(d, frame, img + (int64_t)n * g->h * g->w * g->c);
+    }
+}
+
+/* dB += patches^T code of one image */
+static void add_image(const ct_exec *ex, const ct_direct *d, const float *image, const float *code,
+                      float *frame, float *dB)
+{
+    const ct_geom *g = &d->g;
+    float *tile = frame + d->frame;
+
+    frame_image(d, image, frame);
+    if (g->atoms != d->atoms) {
+        copy_rows((int64_t)g->oh * g->ow, g->atoms, code, d->atoms, tile);
+        code = tile;
+    }
+    ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
+        .rows = d->taps,
+        .cols = d->atoms,
+        .segments = g->oh,
+        .length = g->ow,
+        .a = frame,
+        .a_rows = d->offsets,
+        .a_segment = g->stride * d->pitch,
+        .a_step = (int64_t)g->stride * g->c,
+        .b = code,
+        .c = dB,
+        .accumulate = true,
+    });
+}
+
+/* dW += scale * the sum of the partial dB */
+static void add_partials(const ct_direct *d, double scale, const float *partial, float *dW)
+{
+    const ct_geom *g = &d->g;
+    const int64_t size = (int64_t)d->taps * d->atoms;
+
+    for (int a = 0; a < g->atoms; a++)
+        for (int c = 0; c < g->c; c++)
+            for (int k = 0; k < g->kernel * g->kernel; k++, dW++) {
+                double sum = 0;
+                for (int b = 0; b < d->partials; b++)
+                    sum += (double)partial[b * size + ((int64_t)k * g->c + c) * d->atoms + a];
+                *dW += (float)(scale * sum);
+            }
+}
+
+void ct_direct_dict_grad(const ct_exec *ex, const ct_direct *d, double scale, const float *img,
+                         const float *code, float *dW, float *scratch)
+{
+    const ct_geom *g = &d->g;
+    const int64_t size = (int64_t)d->taps * d->atoms;
+    float *partial = scratch + (size_t)d->threads * (d->frame + d->tile);
+
+#pragma omp parallel for num_threads(d->threads) schedule(static)
+    for (int b = 0; b < d->partials; b++) {
+        const int64_t end = (int64_t)g->n * (b + 1) / d->partials;
+        memset(partial + b * size, 0, (size_t)size * sizeof *partial);
+        for (int64_t n = (int64_t)g->n * b / d->partials; n < end; n++)
+            add_image(ex, d, img + n * g->h * g->w * g->c, code + n * g->oh * g->ow * g->atoms,
+                      own_frame(d, scratch), partial + b * size);
+    }
+    add_partials(d, scale, partial, dW);
+}

@@ -1,0 +1,145 @@
+/* cpu_elementwise.c - element-wise operations, layout changes and reductions to a number. */
+#include <math.h>
+
+#include "backend/cpu/cpu.h"
+
+enum { CHUNK = 1 << 14 };
+
+static csctrl_status run(const ct_exec *ex, const ct_tensor *x, ct_loop *loop, const void *args)
+{
+    ct_cpu_for(ex, csctrl_tensor_count(x), CHUNK, loop, args);
+    return CSCTRL_OK;
+}
+
+static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
+                                const ct_tensor *grad, const ct_tensor *y, const ct_tensor *z_prev,
+                                ct_tensor *z_next, ct_tensor *y_next)
+{
+    const float threshold = (float)(prox->lambda * prox->eta);
+
+    return run(ex, grad, ct_cpu_loops(ex)->csc_update,
+               &(ct_csc_args){
+                   .grad = grad->data,
+                   .y = y == NULL ? NULL : y->data,
+                   .z_prev = z_prev == NULL ? NULL : z_prev->data,
+                   .z_next = z_next->data,
+                   .y_next = y_next == NULL ? NULL : y_next->data,
+                   .eta = (float)prox->eta,
+                   .scale = (float)(1 / (1 + prox->mu * prox->eta)),
+                   .threshold = threshold,
+                   .lower = prox->nonneg ? INFINITY : threshold,
+                   .beta = (float)beta,
+               });
+}
+
+static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, double scale,
+                                         const ct_tensor *z, const ct_tensor *dz, ct_tensor *g)
+{
+    return run(ex, z, ct_cpu_loops(ex)->gate,
+               &(ct_gate_args){
+                   .gate = z->data,
+                   .from = dz->data,
+                   .to = g->data,
+                   .factor = (float)(scale / (1 + prox->mu * prox->eta)),
+               });
+}
+
+static csctrl_status act(ct_exec *ex, ct_act kind, double slope, const ct_tensor *x, ct_tensor *y)
+{
+    return run(ex, x, ct_cpu_loops(ex)->act,
+               &(ct_act_args){
+                   .kind = kind,
+                   .slope = kind == CT_RELU ? 0 : (float)slope,
+                   .x = x->data,
+                   .to = y->data,
+               });
+}
+
+static csctrl_status act_backward(ct_exec *ex, ct_act kind, double slope, const ct_tensor *y,
+                                  const ct_tensor *dy, ct_tensor *dx)
+{
+    return run(ex, y, ct_cpu_loops(ex)->act_backward,
+               &(ct_act_args){
+                   .kind = kind,
+                   .slope = kind == CT_RELU ? 0 : (float)slope,
+                   .x = y->data,
+                   .dy = dy->data,
+                   .to = dx->data,
+               });
+}
+
+static csctrl_status axpby(ct_exec *ex, double a, const ct_tensor *x, double b, ct_tensor *y)
+{
+    return run(ex, x, ct_cpu_loops(ex)->axpby,
+               &(ct_axpby_args){.x = x->data, .y = y->data, .a = (float)a, .b = (float)b});
+}
+
+static csctrl_status fill(ct_exec *ex, double value, ct_tensor *x)
+{
+    return run(ex, x, ct_cpu_loops(ex)->fill, &(ct_fill_args){.x = x->data, .value = (float)value});
+}
+
+static csctrl_status adam(ct_exec *ex, const ct_adam *adam, ct_tensor *p, const ct_tensor *g,
+                          ct_tensor *m, ct_tensor *v)
+{
+    return run(ex, p, ct_cpu_loops(ex)->adam,
+               &(ct_adam_args){
+                   .p = p->data,
+                   .m = m->data,
+                   .v = v->data,
+                   .g = g->data,
+                   .grad_scale = (float)adam->grad_scale,
+                   .beta1 = (float)adam->beta1,
+                   .beta2 = (float)adam->beta2,
+                   .step = (float)(adam->lr / adam->bias1),
+                   .inv_bias2 = (float)(1 / adam->bias2),
+                   .eps = (float)adam->eps,
+               });
+}
+
+static csctrl_status to_nhwc(ct_exec *ex, const ct_tensor *nchw, ct_tensor *nhwc)
+{
+    const int64_t *s = nhwc->shape;
+
+    ct_cpu_for(ex, s[0], 1, ct_cpu_loops(ex)->transpose,
+               &(ct_transpose_args){
+                   .rows = s[3], .cols = s[1] * s[2], .from = nchw->data, .to = nhwc->data});
+    return CSCTRL_OK;
+}
+
+static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw)
+{
+    const int64_t *s = nhwc->shape;
+
+    ct_cpu_for(ex, s[0], 1, ct_cpu_loops(ex)->transpose,
+               &(ct_transpose_args){
+                   .rows = s[1] * s[2], .cols = s[3], .from = nhwc->data, .to = nchw->data});
+    return CSCTRL_OK;
+}
+
+static csctrl_status sum_squares(ct_exec *ex, const ct_tensor *x, double *sum)
+{
+    ct_cpu_sum(ex, csctrl_tensor_count(x), 1, ct_cpu_loops(ex)->sum_squares, x->data, sum);
+    return CSCTRL_OK;
+}
+
+static csctrl_status count_zeros(ct_exec *ex, const ct_tensor *x, double *count)
+{
+    ct_cpu_sum(ex, csctrl_tensor_count(x), 1, ct_cpu_loops(ex)->count_zeros, x->data, count);
+    return CSCTRL_OK;
+}
+
+void ct_cpu_fill_elementwise(ct_ops *ops)
+{
+    ops->csc_update = csc_update;
+    ops->csc_update_backward = csc_update_backward;
+    ops->act = act;
+    ops->act_backward = act_backward;
+    ops->axpby = axpby;
+    ops->fill = fill;
+    ops->adam = adam;
+    ops->to_nhwc = to_nhwc;
+    ops->to_nchw = to_nchw;
+    ops->sum_squares = sum_squares;
+    ops->count_zeros = count_zeros;
+}
