@@ -134,8 +134,8 @@ static int check_operands(const cli_args *args)
     const cli_command *c = args->command;
 
     if (args->count < c->least)
-        return cli_fail(CLI_USAGE, "%s: expected %s, found %d argument%s; see csctrl %s --help",
-                        c->name, c->operands, args->count, args->count == 1 ? "" : "s", c->name);
+        return cli_fail(CLI_USAGE, "%s: expected %s; see csctrl %s --help", c->name, c->operands,
+                        c->name);
     if (c->most >= 0 && args->count > c->most)
         return cli_fail(CLI_USAGE, "%s: unexpected argument '%s'; see csctrl %s --help", c->name,
                         args->operands[c->most], c->name);

@@ -158,7 +158,7 @@ bool cli_is_config(const char *name)
 
 static int assign(csctrl_config *config, const char *assignment, const char *origin)
 {
-    char where[256];
+    char where[320];
     const csctrl_status status = csctrl_config_assign(config, assignment);
 
     if (status == CSCTRL_OK)

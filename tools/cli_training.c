@@ -40,6 +40,9 @@ static void watch_signals(csctrl_trainer *trainer, struct sigaction old[SIGNAL_C
             action.sa_flags |= (int)SA_RESETHAND;
         sigemptyset(&action.sa_mask);
         sigaction(signals[i], &action, &old[i]);
+        /* A shell makes its background jobs ignore SIGINT: so be it. */
+        if (old[i].sa_handler == SIG_IGN)
+            sigaction(signals[i], &old[i], NULL);
     }
 }
 

@@ -14,7 +14,7 @@ static kind kind_of(const char *argument)
         return KEYS;
     if (strcmp(argument, "DIR") == 0)
         return DIRS;
-    if (strcmp(argument, "FILE") == 0)
+    if (strcmp(argument, "FILE") == 0 || strcmp(argument, "PATH") == 0)
         return FILES;
     return strchr(argument, '|') != NULL ? WORDS : ANYTHING;
 }
@@ -67,41 +67,32 @@ static void print_quoted(const char *text, const char *quote)
 
 static void bash_argument(const cli_command *command, const cli_option *o)
 {
+    const kind k = kind_of(o->argument);
+
+    if (k == KEYS)
+        return; /* the same for all verbs */
     printf("        %s:--%s", command->name, o->name);
     if (o->letter)
         printf("|%s:-%c", command->name, o->letter);
     printf(") ");
-    switch (kind_of(o->argument)) {
-    case WORDS:
+    if (k == WORDS) {
         printf("COMPREPLY=($(compgen -W '");
         print_words(o->argument, strlen(o->argument));
-        printf("' -- \"$cur\")); return ;;\n");
-        break;
-    case KEYS:
-        printf("compopt -o nospace; COMPREPLY=($(compgen -W \"$keys\" -- \"$cur\")); return ;;\n");
-        break;
-    case DIRS:
-        printf("compopt -o filenames; COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n");
-        break;
-    default:
-        printf("return ;;\n"); /* files, by the default of `complete` */
+        printf("' -- \"$cur\")); ");
+    } else if (k == DIRS) {
+        printf("compopt -o filenames; COMPREPLY=($(compgen -d -- \"$cur\")); ");
     }
+    printf("return ;;\n"); /* without an answer bash completes files */
 }
 
 static void bash_verb(const cli_command *command)
 {
-    const size_t words = first_words(command);
-
-    printf("        %s) words='--help", command->name);
+    printf("        %s) options='--help", command->name);
     for (const cli_option *o = command->options; o->name != NULL; o++)
         printf(" --%s", o->name);
-    printf("'");
-    if (words > 0) {
-        printf("; [ \"$COMP_CWORD\" -eq 2 ] && words=\"$words ");
-        print_words(command->operands, words);
-        printf("\"");
-    }
-    printf(" ;;\n");
+    printf("' first='");
+    print_words(command->operands, first_words(command));
+    printf("' ;;\n");
 }
 
 static void print_bash(void)
@@ -110,22 +101,26 @@ static void print_bash(void)
 
     printf("# bash completion of csctrl; made by: csctrl completion bash\n_csctrl()\n{\n"
            "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} "
-           "verb=${COMP_WORDS[1]}\n    local words keys='");
+           "verb=${COMP_WORDS[1]}\n    local options='' first='' keys='");
     print_keys(" ", "=");
     printf("'\n    local verbs='");
     print_verbs();
     printf("'\n    COMPREPLY=()\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
            "        COMPREPLY=($(compgen -W \"$verbs --help --version\" -- \"$cur\"))\n"
-           "        return\n    fi\n    case $verb:$prev in\n");
+           "        return\n    fi\n    case $verb:$prev in\n"
+           "        *:--set) compopt -o nospace\n"
+           "            COMPREPLY=($(compgen -W \"$keys\" -- \"$cur\")); return ;;\n");
     for (size_t i = 0; (command = cli_command_at(i)) != NULL; i++)
         for (const cli_option *o = command->options; o->name != NULL; o++)
             if (o->argument != NULL)
                 bash_argument(command, o);
-    printf("    esac\n    case $verb in\n        help) words=$verbs ;;\n");
+    printf("    esac\n    case $verb in\n        help) first=$verbs ;;\n");
     for (size_t i = 0; (command = cli_command_at(i)) != NULL; i++)
         bash_verb(command);
-    printf("        *) return ;;\n    esac\n"
-           "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
+    printf("    esac\n    if [[ $cur == -* ]]; then\n"
+           "        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
+           "    elif [ \"$COMP_CWORD\" -eq 2 ] && [ -n \"$first\" ]; then\n"
+           "        COMPREPLY=($(compgen -W \"$first\" -- \"$cur\"))\n    fi\n}\n"
            "complete -o default -F _csctrl csctrl\n");
 }
 
@@ -219,9 +214,7 @@ static void fish_option(const cli_command *command, const cli_option *o)
             printf("'");
             break;
         case KEYS:
-            printf(" -x -a '");
-            print_keys(" ", "=");
-            printf("'");
+            printf(" -x -a '$__csctrl_keys'");
             break;
         case DIRS:
             printf(" -x -a '(__fish_complete_directories)'");
@@ -240,7 +233,10 @@ static void print_fish(void)
 {
     const cli_command *command;
 
-    printf("# fish completion of csctrl; made by: csctrl completion fish\n");
+    printf("# fish completion of csctrl; made by: csctrl completion fish\n"
+           "set -g __csctrl_keys ");
+    print_keys(" ", "=");
+    printf("\n");
     for (size_t i = 0; (command = cli_command_at(i)) != NULL; i++) {
         const size_t words = first_words(command);
         printf("complete -c csctrl -n __fish_use_subcommand -f -a %s -d '", command->name);

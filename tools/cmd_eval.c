@@ -17,7 +17,7 @@ static int run_eval(const cli_args *args)
 }
 
 static const cli_option options[] = {
-    {"data", 'd', "DIR", "other data than the run's (folder or archive)"},
+    {"data", 'd', "PATH", "other data than the run's (folder or archive)"},
     CLI_OPTION_SET,
     CLI_OPTION_JSON,
     {NULL, 0, NULL, NULL},

@@ -147,7 +147,7 @@ static const cli_option options[] = {
     {"out", 'o', "FILE", "PNG to write"},
     {"class", 'c', "CLASS", "only this class, by number or name (default all in turn)"},
     {"seed", 's', "S", "same seed, same samples (default 0)"},
-    {"data", 'd', "DIR", "training images elsewhere (folder or archive)"},
+    {"data", 'd', "PATH", "training images elsewhere (folder or archive)"},
     CLI_OPTION_FORCE,
     CLI_OPTION_SET,
     {NULL, 0, NULL, NULL},

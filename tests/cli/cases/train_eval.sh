@@ -1,0 +1,25 @@
+# --eval prints the figures that `csctrl eval` gives; --log-format json is lines of JSON.
+tiny
+expect 0 train tiny.yaml --out run --eval
+silent
+sed -n '/^figures of/,$p' out >figures
+expect 0 eval run
+same out figures
+expect 0 train tiny.yaml --out run2 --eval --log-format json
+silent
+says '^\{"event":"step","step":1,"steps":6,'
+says '^\{"event":"finished","run":"run2","picture":"run2/pictures/step-6.png","checkpoint":"run2/checkpoints/step-6"\}$'
+says '^\{"event":"figures","run":"run2",'
+grep -v '^{.*}$' out && fail 'a line is not a JSON object'
+same run/checkpoints/step-6/model.safetensors run2/checkpoints/step-6/model.safetensors
+
+# A seed changes the result, and an environment variable fills in for an unset option only.
+expect 0 train tiny.yaml --out run3 --quiet --set seed=1
+cmp -s run/checkpoints/step-6/model.safetensors run3/checkpoints/step-6/model.safetensors &&
+    fail 'another seed gives the same parameters'
+CSCTRL_THREADS=2
+export CSCTRL_THREADS
+expect 0 train tiny.yaml --out run4 --quiet
+grep -q '^threads: 1$' run4/config.yaml || fail 'CSCTRL_THREADS replaced the value of the config'
+expect 0 train tiny.yaml --out run5 --quiet --set threads=0
+grep -q '^threads: 2$' run5/config.yaml || fail 'CSCTRL_THREADS was not used'
