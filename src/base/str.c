@@ -1,9 +1,12 @@
 /* str.c - growing text buffers and small string helpers. */
+#define _POSIX_C_SOURCE 200809L
 #include "base/str.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,13 +75,38 @@ size_t ct_edit_distance(const char *a, const char *b)
     return row[lb];
 }
 
+/* Numbers in files have a point, whatever locale the application chose. glibc's "C" is a constant:
+ * this allocates nothing. */
+static locale_t enter_c_locale(locale_t *c)
+{
+    *c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return *c != (locale_t)0 ? uselocale(*c) : (locale_t)0;
+}
+
+static void leave_c_locale(locale_t c, locale_t before)
+{
+    if (c == (locale_t)0)
+        return;
+    uselocale(before);
+    freelocale(c);
+}
+
 char *ct_double_text(double value, char out[32])
 {
+    size_t least = SIZE_MAX;
+    locale_t c;
+    const locale_t before = enter_c_locale(&c);
+
+    /* More digits may be shorter: 10 rather than 1e+01. */
     for (int digits = 1; digits <= 17; digits++) {
-        snprintf(out, 32, "%.*g", digits, value);
-        if (strtod(out, NULL) == value)
-            break;
+        char text[32];
+        const size_t length = (size_t)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (length < least && (strtod(text, NULL) == value || digits == 17)) {
+            least = length;
+            memcpy(out, text, length + 1);
+        }
     }
+    leave_c_locale(c, before);
     return out;
 }
 
@@ -94,7 +122,10 @@ bool ct_parse_int(const char *text, long long *value)
 bool ct_parse_double(const char *text, double *value)
 {
     char *end = NULL;
+    locale_t c;
+    const locale_t before = enter_c_locale(&c);
 
     *value = strtod(text, &end);
+    leave_c_locale(c, before);
     return end != text && *end == '\0' && isfinite(*value);
 }

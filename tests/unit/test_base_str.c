@@ -1,5 +1,6 @@
 /* test_base_str.c - text buffers, edit distance, numbers to and from text. */
 #include <float.h>
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,6 +68,9 @@ static void test_double_text_reads_back(void **state)
     (void)state;
     assert_string_equal(ct_double_text(0.1, text), "0.1");
     assert_string_equal(ct_double_text(1.0, text), "1");
+    assert_string_equal(ct_double_text(10.0, text), "10");
+    assert_string_equal(ct_double_text(1000.0, text), "1000");
+    assert_string_equal(ct_double_text(1e12, text), "1e+12");
     assert_string_equal(ct_double_text(1e-5, text), "1e-05");
     assert_string_equal(ct_double_text(-0.0, text), "-0");
     const double edges[] = {DBL_MAX, -DBL_MAX, DBL_MIN, 5e-324, 1.0 / 3.0};
@@ -100,6 +104,23 @@ static void test_numbers_are_whole_texts(void **state)
         assert_false(ct_parse_double(bad_reals[k], &d));
 }
 
+/* An application may speak German: 0,1. Files go on with points. */
+static void test_locale_does_not_matter(void **state)
+{
+    char text[32];
+    double value = 0.0;
+
+    (void)state;
+    if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL &&
+        setlocale(LC_NUMERIC, "fr_FR.UTF-8") == NULL)
+        skip();
+    ct_double_text(0.5, text);
+    const bool read = ct_parse_double("0.25", &value);
+    setlocale(LC_NUMERIC, "C");
+    assert_string_equal(text, "0.5");
+    assert_true(read && value == 0.25);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_edit_distance),
         cmocka_unit_test(test_double_text_reads_back),
         cmocka_unit_test(test_numbers_are_whole_texts),
+        cmocka_unit_test(test_locale_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
