@@ -32,9 +32,9 @@ if(TARGET csctrl_program)
   install(TARGETS csctrl_program)
 
   # The program writes its own man page and completion from the table of commands and of options.
-  add_custom_command(OUTPUT csctrl.1 COMMAND csctrl_program options --man >csctrl.1
+  add_custom_command(OUTPUT csctrl.1 COMMAND csctrl_program options --man > csctrl.1
                      DEPENDS csctrl_program VERBATIM)
-  add_custom_command(OUTPUT csctrl.bash COMMAND csctrl_program completion bash >csctrl.bash
+  add_custom_command(OUTPUT csctrl.bash COMMAND csctrl_program completion bash > csctrl.bash
                      DEPENDS csctrl_program VERBATIM)
   add_custom_target(csctrl_pages ALL DEPENDS csctrl.1 csctrl.bash)
   install(FILES ${CMAKE_BINARY_DIR}/csctrl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
