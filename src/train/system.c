@@ -48,7 +48,9 @@ static void report_libraries(csctrl_fact_fn fact, void *user)
     fact(user, "zlib", zlibVersion());
     fact(user, "libyaml", yaml_get_version_string());
     fact(user, "jansson", JANSSON_VERSION);
-    fact(user, "libarchive", archive_version_string());
+    snprintf(text, sizeof text, "%d.%d.%d", ARCHIVE_VERSION_NUMBER / 1000000,
+             ARCHIVE_VERSION_NUMBER / 1000 % 1000, ARCHIVE_VERSION_NUMBER % 1000);
+    fact(user, "libarchive", text);
 }
 
 void csctrl_system_report(csctrl_fact_fn fact, void *user)
