@@ -41,15 +41,20 @@ static void name_member(const ct_source *source, int64_t item, char out[CT_NAME_
     snprintf(out, CT_NAME_MAX, "%s:%s", source->path, ct_member_name(&set->members, item));
 }
 
+static void free_blocks(block *blocks)
+{
+    while (blocks != NULL) {
+        block *next = blocks->next;
+        ct_free(blocks);
+        blocks = next;
+    }
+}
+
 static void close_archive(ct_source *source)
 {
     archive_set *set = source->data;
 
-    for (block *b = set->blocks; b != NULL;) {
-        block *next = b->next;
-        ct_free(b);
-        b = next;
-    }
+    free_blocks(set->blocks);
     ct_tar_close(&set->tar);
     ct_members_free(&set->members);
     ct_free(set);
@@ -77,6 +82,27 @@ static csctrl_status keep(ct_source *source, const ct_tar_bytes *bytes, const ui
     return CSCTRL_OK;
 }
 
+/* The other split of a compressed archive need not be held twice. */
+static csctrl_status retain(ct_source *source, const uint32_t *items, int64_t count)
+{
+    archive_set *set = source->data;
+    block *all = set->blocks;
+    csctrl_status status = CSCTRL_OK;
+
+    if (all == NULL || count == source->count[0] + source->count[1])
+        return CSCTRL_OK;
+    for (const block *b = all; b != NULL; b = b->next)
+        source->memory -= sizeof *b + b->room;
+    set->blocks = NULL;
+    for (int64_t i = 0; i < count && status == CSCTRL_OK; i++) {
+        ct_member *member = &set->members.list[items[i]];
+        const ct_tar_bytes bytes = {.data = member->data, .size = (size_t)member->size};
+        status = keep(source, &bytes, &member->data);
+    }
+    free_blocks(all);
+    return status;
+}
+
 static csctrl_status take(ct_source *source, ct_member *member, bool contents)
 {
     archive_set *set = source->data;
@@ -102,8 +128,11 @@ static csctrl_status take(ct_source *source, ct_member *member, bool contents)
 
 csctrl_status ct_archive_parse(ct_source *source, ct_tar *tar, const ct_source_request *request)
 {
-    static const ct_source_ops ops = {
-        .read = read_member, .name = name_member, .close = close_archive, .sorted_by_class = true};
+    static const ct_source_ops ops = {.read = read_member,
+                                      .name = name_member,
+                                      .retain = retain,
+                                      .close = close_archive,
+                                      .sorted_by_class = true};
     archive_set *set = ct_calloc(1, sizeof *set);
 
     if (set == NULL) {

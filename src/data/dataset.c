@@ -180,6 +180,8 @@ static csctrl_status open_split(csctrl_dataset *set, const csctrl_config *config
         CT_TRY(spread_classes(set));
     if (limited)
         set->count = limit;
+    if (set->source.ops->retain != NULL)
+        return set->source.ops->retain(&set->source, set->items, set->count);
     return CSCTRL_OK;
 }
 

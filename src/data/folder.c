@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "data/members.h"
 
-enum { DEPTH_MAX = 16 }; /* ends loops of symbolic links */
+enum { DEPTH_MAX = 8 }; /* ends loops of symbolic links */
 
 static csctrl_status read_file(const ct_source *source, int64_t item, const ct_geometry *geometry,
                                ct_workspace *work, uint8_t *planes)

@@ -21,7 +21,6 @@ csctrl_status ct_idx_header(const uint8_t *data, size_t size, const char *name, 
                             ct_idx *out)
 {
     const size_t header = 4 + 4 * (size_t)ndim;
-    uint64_t values = 1;
 
     *out = (ct_idx){.shape = {1, 1, 1}, .header = header};
     if (size < header)
@@ -39,14 +38,14 @@ csctrl_status ct_idx_header(const uint8_t *data, size_t size, const char *name, 
         out->shape[i] = big_endian(data + 4 + 4 * i);
         if (out->shape[i] == 0)
             return ct_fail(CSCTRL_E_FORMAT, "%s: dimension %d of the IDX header is 0", name, i);
-        if (i > 0 && out->shape[1] * out->shape[i] > CT_PIXELS_MAX)
-            return ct_fail(CSCTRL_E_FORMAT,
-                           "%s: the IDX header says images of %" PRId64 " x %" PRId64
-                           " pixels, at most %d pixels are read",
-                           name, out->shape[1], out->shape[2], CT_PIXELS_MAX);
-        values *= (uint64_t)out->shape[i]; /* below 2^32 * 64e6: no overflow */
     }
-    out->bytes = header + (size_t)values;
+    if (out->shape[1] > CT_PIXELS_MAX / out->shape[2])
+        return ct_fail(CSCTRL_E_FORMAT,
+                       "%s: the IDX header says images of %" PRId64 " x %" PRId64
+                       " pixels, at most %d pixels are read",
+                       name, out->shape[1], out->shape[2], CT_PIXELS_MAX);
+    /* Below 2^32 * 64e6: no overflow. */
+    out->bytes = header + (size_t)out->shape[0] * (size_t)out->shape[1] * (size_t)out->shape[2];
     return CSCTRL_OK;
 }
 

@@ -32,6 +32,9 @@ typedef struct ct_source_ops {
                           ct_workspace *work, uint8_t *planes);
     /* File (and member) of an item, for messages. */
     void (*name)(const ct_source *source, int64_t item, char out[CT_NAME_MAX]);
+    /* Only these items will be read: drop what the others take. NULL: nothing to drop. On error the
+     * source can only be closed. */
+    csctrl_status (*retain)(ct_source *source, const uint32_t *items, int64_t count);
     void (*close)(ct_source *source); /* releases `data` */
     bool sorted_by_class; /* items come class by class, so that the order has to be mixed */
 } ct_source_ops;
