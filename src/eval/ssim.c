@@ -20,7 +20,8 @@ static void make_window(double window[WINDOW])
     double sum = 0;
 
     for (int i = 0; i < WINDOW; i++) {
-        const double t = (i - WINDOW / 2) / 1.5;
+        const int offset = i - WINDOW / 2;
+        const double t = offset / 1.5;
         window[i] = exp(-0.5 * t * t);
         sum += window[i];
     }

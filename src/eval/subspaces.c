@@ -144,13 +144,13 @@ static void fit_covariance(const csctrl_subspaces *s, int k, const ct_tensor *z,
                            const int64_t *labels, fit_work *work)
 {
     const double scale = 1.0 / (double)s->count[k];
-    int filled = 0;
+    int64_t filled = 0;
 
     memset(work->covariance, 0, (size_t)s->d * (size_t)s->d * sizeof(double));
     for (int64_t i = 0; i <= z->shape[0]; i++) {
         if (filled == BLOCK || i == z->shape[0]) {
-            cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, s->d, filled, scale, work->block,
-                        s->d, 1.0, work->covariance, s->d);
+            cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, s->d, (int)filled, scale,
+                        work->block, s->d, 1.0, work->covariance, s->d);
             filled = 0;
         }
         if (i < z->shape[0] && labels[i] == k)

@@ -452,6 +452,7 @@ static void test_every_failing_allocation_is_reported(void **state)
         assert_true(st == CSCTRL_OK || st == CSCTRL_E_NOMEM);
         csctrl_memory_get_stats(&after);
         assert_int_equal(after.bytes, before.bytes);
+        assert_int_equal(after.allocations - after.frees, before.allocations - before.frees);
     }
     assert_int_equal(st, CSCTRL_OK);
     assert_true(tries > 10);

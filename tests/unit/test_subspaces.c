@@ -156,6 +156,20 @@ static void test_fewer_images_than_components_or_dimensions(void **state)
     csctrl_subspaces_destroy(&subspaces);
 }
 
+/* More components than a class has dimensions: what is left has no variance and is not kept, or
+ * every class would contain everything. */
+static void test_directions_without_variance_are_not_kept(void **state)
+{
+    static set train, test;
+
+    (void)state;
+    make_set(&train, 0.0, 0);
+    make_set(&test, 0.0, 1);
+    csctrl_subspaces *subspaces = fit(&train, N, CLASSES, D);
+    assert_int_equal(right_of(subspaces, &test), N);
+    csctrl_subspaces_destroy(&subspaces);
+}
+
 static void test_empty_classes_are_never_nearest_and_never_drawn(void **state)
 {
     static set train;
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_directions_count_not_only_means),
         cmocka_unit_test(test_nearest_means_smallest_residual),
         cmocka_unit_test(test_fewer_images_than_components_or_dimensions),
+        cmocka_unit_test(test_directions_without_variance_are_not_kept),
         cmocka_unit_test(test_empty_classes_are_never_nearest_and_never_drawn),
         cmocka_unit_test(test_samples_look_like_their_class),
         cmocka_unit_test(test_samples_are_a_function_of_the_seed),
