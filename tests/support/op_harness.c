@@ -215,7 +215,9 @@ void op_check(const char *label, op_case *test, const void *params, double toler
     finish(oracle);
 }
 
-void op_alone(const char *device, csctrl_dtype dtype, op_case *test, const void *params)
+void op_alone(const char *device, csctrl_dtype dtype, int threads, op_case *test,
+              const void *params)
 {
-    finish(start(&(ct_exec_options){.device = device, .dtype = dtype}, test, params));
+    finish(start(&(ct_exec_options){.device = device, .dtype = dtype, .threads = threads}, test,
+                 params));
 }

@@ -39,7 +39,8 @@ void op_set(const ct_tensor *t, int64_t i, double value);
 void op_check(const char *label, op_case *test, const void *params, double tolerance);
 
 /* Run the case on one backend; nothing is compared, but guards are checked. */
-void op_alone(const char *device, csctrl_dtype dtype, op_case *test, const void *params);
+void op_alone(const char *device, csctrl_dtype dtype, int threads, op_case *test,
+              const void *params);
 
 /* Fails unless |a - b| <= tolerance * max(1, |b|). */
 void op_close(const char *what, double a, double b, double tolerance);

@@ -66,7 +66,7 @@ void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, 
         loop(args, 0, count);
         return;
     }
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
     for (int64_t i = 0; i < chunks; i++)
         loop(args, i * chunk, i + 1 == chunks ? count : (i + 1) * chunk);
 }
@@ -78,7 +78,7 @@ void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, 
     const int64_t size = (count + BLOCKS - 1) / BLOCKS;
     double partial[BLOCKS][CT_MAX_SUMS];
 
-#pragma omp parallel for num_threads(ex->threads) schedule(static)
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
     for (int b = 0; b < BLOCKS; b++) {
         const int64_t begin = b * size < count ? b * size : count;
         loop(args, begin, begin + size < count ? begin + size : count, partial[b]);

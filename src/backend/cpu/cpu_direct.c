@@ -166,7 +166,7 @@ void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *pack
     const ct_geom *g = &d->g;
     const int pixels = g->oh * g->ow;
 
-#pragma omp parallel for num_threads(d->threads) schedule(static)
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int n = 0; n < g->n; n++) {
         float *frame = own_frame(d, scratch), *codes = code + (int64_t)n * pixels * g->atoms;
         float *to = g->atoms == d->atoms ? codes : frame + d->frame;
@@ -224,7 +224,7 @@ void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *pac
     const ct_geom *g = &d->g;
     const float *S = packed + (int64_t)d->taps * d->atoms;
 
-#pragma omp parallel for num_threads(d->threads) schedule(static)
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int n = 0; n < g->n; n++) {
         float *frame = own_frame(d, scratch);
         memset(frame, 0, d->frame * sizeof *frame);
@@ -285,7 +285,7 @@ void ct_direct_dict_grad(const ct_exec *ex, const ct_direct *d, double scale, co
     const int64_t size = (int64_t)d->taps * d->atoms;
     float *partial = scratch + (size_t)d->threads * (d->frame + d->tile);
 
-#pragma omp parallel for num_threads(d->threads) schedule(static)
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int b = 0; b < d->partials; b++) {
         const int64_t end = (int64_t)g->n * (b + 1) / d->partials;
         memset(partial + b * size, 0, (size_t)size * sizeof *partial);

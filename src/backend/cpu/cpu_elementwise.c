@@ -91,6 +91,8 @@ static csctrl_status adam(ct_exec *ex, const ct_adam *adam, ct_tensor *p, const 
                    .grad_scale = (float)adam->grad_scale,
                    .beta1 = (float)adam->beta1,
                    .beta2 = (float)adam->beta2,
+                   .rest1 = (float)(1 - adam->beta1),
+                   .rest2 = (float)(1 - adam->beta2),
                    .step = (float)(adam->lr / adam->bias1),
                    .inv_bias2 = (float)(1 / adam->bias2),
                    .eps = (float)adam->eps,

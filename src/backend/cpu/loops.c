@@ -141,8 +141,8 @@ static void adam(const void *args, int64_t begin, int64_t end)
 #pragma omp simd
     for (int64_t i = begin; i < end; i++) {
         const float g = p.grad_scale * p.g[i];
-        const float m = p.beta1 * p.m[i] + (1 - p.beta1) * g;
-        const float v = p.beta2 * p.v[i] + (1 - p.beta2) * g * g;
+        const float m = p.beta1 * p.m[i] + p.rest1 * g;
+        const float v = p.beta2 * p.v[i] + p.rest2 * g * g;
         p.m[i] = m;
         p.v[i] = v;
         p.p[i] += p.step * m / (sqrtf(v * p.inv_bias2) + p.eps);

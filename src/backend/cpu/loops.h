@@ -46,6 +46,7 @@ typedef struct ct_adam_args {
     float *p, *m, *v;
     const float *g;
     float grad_scale, beta1, beta2, step, inv_bias2, eps;
+    float rest1, rest2; /* 1 - beta, from double: 1 - 0.999f is off by 1e-5 */
 } ct_adam_args;
 
 /* A group of at most CT_GROUP channels of rows of `channels` numbers; pointers are at the group's

@@ -1,0 +1,322 @@
+/* test_elementwise.c - FISTA updates, activations, sums, layout, reductions, Adam and memory. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/op_harness.h"
+
+/* Around one vector, one chunk and several chunks. */
+static const int64_t sizes[] = {1, 3, 16, 17, 1000, 16384, 16385, 70001};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+typedef struct csc_params {
+    int64_t size;
+    ct_prox prox;
+} csc_params;
+
+/* All uses that the contract allows: y or not, y_next or not, y_next in y, z_next in grad. */
+static void csc_updates(op_run *run, const void *params)
+{
+    const csc_params *p = params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor grad = OP_INPUT(run, 1, p->size), z_prev = OP_INPUT(run, 1, p->size);
+    ct_tensor y = OP_INPUT(run, 1, p->size);
+    ct_tensor z = OP_OUTPUT(run, p->size), y_next = OP_OUTPUT(run, p->size);
+
+    OP_OK(ex->ops->csc_update(ex, &p->prox, 0, &grad, NULL, NULL, &z, NULL));
+    op_keep(run, "z of the first step", &z);
+    OP_OK(ex->ops->csc_update(ex, &p->prox, 0, &grad, &y, NULL, &z, NULL));
+    op_keep(run, "z without momentum", &z);
+    OP_OK(ex->ops->csc_update(ex, &p->prox, 0.4, &grad, &y, &z_prev, &z, &y_next));
+    op_keep(run, "z", &z);
+    op_keep(run, "y", &y_next);
+    OP_OK(ex->ops->csc_update(ex, &p->prox, 0.4, &grad, NULL, &z_prev, &z, &y_next));
+    op_keep(run, "y from zero", &y_next);
+    OP_OK(ex->ops->csc_update(ex, &p->prox, 0.4, &grad, &y, &z_prev, &grad, &y));
+    op_keep(run, "z in place", &grad);
+    op_keep(run, "y in place", &y);
+}
+
+static void csc_backward(op_run *run, const void *params)
+{
+    const csc_params *p = params;
+    ct_exec *ex = op_exec(run);
+    const ct_tensor grad = OP_INPUT(run, 1, p->size);
+    ct_tensor dz = OP_INPUT(run, 1, p->size);
+    ct_tensor z = OP_OUTPUT(run, p->size), g = OP_OUTPUT(run, p->size);
+
+    OP_OK(ex->ops->csc_update(ex, &p->prox, 0, &grad, NULL, NULL, &z, NULL));
+    OP_OK(ex->ops->csc_update_backward(ex, &p->prox, 0.7, &z, &dz, &g));
+    op_keep(run, "g", &g);
+    OP_OK(ex->ops->csc_update_backward(ex, &p->prox, 0.7, &z, &dz, &dz));
+    op_keep(run, "g in place", &dz);
+}
+
+static void test_csc(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIZES; i++)
+        for (int nonneg = 0; nonneg < 2; nonneg++) {
+            const csc_params p = {sizes[i], {0.5, 0.8, nonneg ? 0 : 0.3, nonneg}};
+            op_check("csc_update", csc_updates, &p, 1e-5);
+            op_check("csc_update_backward", csc_backward, &p, 1e-5);
+        }
+}
+
+/* eta 0.5, lambda 0.8, mu 0.6: threshold 0.4, scale 1/1.3. */
+static void csc_values(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    const bool nonneg = *(const bool *)params;
+    const ct_prox prox = {0.5, 0.8, 0.6, nonneg};
+    const double v[] = {2, 0.8, 0.7, 0, -0.7, -2, NAN};
+    const double want[] = {0.6 / 1.3, 0, 0, 0, 0, nonneg ? 0 : -0.6 / 1.3, NAN};
+    ct_tensor grad = OP_INPUT(run, 1, 7), z = OP_OUTPUT(run, 7);
+
+    for (int i = 0; i < 7; i++)
+        op_set(&grad, i, v[i]);
+    OP_OK(ex->ops->csc_update(ex, &prox, 0, &grad, NULL, NULL, &z, NULL));
+    for (int i = 0; i < 6; i++)
+        op_close("prox", op_get(&z, i), want[i], 1e-7);
+    assert_true(isnan(op_get(&z, 6)));
+    for (int i = 0; i < 7; i++)
+        op_set(&grad, i, 1);
+    OP_OK(ex->ops->csc_update_backward(ex, &prox, 2, &z, &grad, &grad));
+    for (int i = 0; i < 6; i++)
+        op_close("prox'", op_get(&grad, i), want[i] != 0 ? 2 / 1.3 : 0, 1e-7);
+}
+
+static void test_csc_values(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const bool nonneg = i == 1;
+        op_alone("ref", CSCTRL_F64, 1, csc_values, &nonneg);
+        op_alone("auto", CSCTRL_F32, 1, csc_values, &nonneg);
+    }
+}
+
+static void activations(op_run *run, const void *params)
+{
+    const int64_t size = *(const int64_t *)params;
+    ct_exec *ex = op_exec(run);
+
+    for (ct_act kind = CT_RELU; kind <= CT_TANH; kind++) {
+        ct_tensor x = OP_INPUT(run, 2, size), dy = OP_INPUT(run, 1, size);
+        ct_tensor y = OP_OUTPUT(run, size), dx = OP_OUTPUT(run, size);
+        OP_OK(ex->ops->act(ex, kind, 0.2, &x, &y));
+        OP_OK(ex->ops->act_backward(ex, kind, 0.2, &y, &dy, &dx));
+        op_keep(run, "y", &y);
+        op_keep(run, "dx", &dx);
+        OP_OK(ex->ops->act(ex, kind, 0.2, &x, &x));
+        OP_OK(ex->ops->act_backward(ex, kind, 0.2, &y, &dy, &dy));
+        op_keep(run, "y in place", &x);
+        op_keep(run, "dx in place", &dy);
+    }
+}
+
+static void act_values(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    const double v[] = {-1000, -9, -1, -1e-4, 0, 1e-4, 0.5, 3, 9, 1000};
+    ct_tensor x = OP_INPUT(run, 1, 10), y = OP_OUTPUT(run, 10), dx = OP_OUTPUT(run, 10);
+
+    (void)params;
+    for (int i = 0; i < 10; i++)
+        op_set(&x, i, v[i]);
+    OP_OK(ex->ops->act(ex, CT_TANH, 0, &x, &y));
+    for (int i = 0; i < 10; i++) {
+        op_close("tanh", op_get(&y, i) / (v[i] == 0 ? 1 : tanh(v[i])), v[i] != 0, 1e-6);
+        assert_true(fabs(op_get(&y, i)) <= 1);
+    }
+    OP_OK(ex->ops->act(ex, CT_LEAKY_RELU, 0.2, &x, &y));
+    for (int i = 0; i < 10; i++)
+        op_close("leaky relu", op_get(&y, i), v[i] > 0 ? v[i] : 0.2 * v[i], 1e-6);
+    OP_OK(ex->ops->fill(ex, 1, &x));
+    OP_OK(ex->ops->act_backward(ex, CT_LEAKY_RELU, 0.2, &y, &x, &dx));
+    for (int i = 0; i < 10; i++)
+        op_close("leaky relu'", op_get(&dx, i), v[i] > 0 ? 1 : 0.2, 1e-6);
+    OP_OK(ex->ops->act_backward(ex, CT_RELU, 0.2, &y, &x, &dx));
+    for (int i = 0; i < 10; i++)
+        op_close("relu'", op_get(&dx, i), v[i] > 0 ? 1 : 0, 0);
+}
+
+static void test_act(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIZES; i++)
+        op_check("act", activations, &sizes[i], 1e-5);
+    op_alone("ref", CSCTRL_F64, 1, act_values, NULL);
+    op_alone("auto", CSCTRL_F32, 1, act_values, NULL);
+}
+
+static void sums(op_run *run, const void *params)
+{
+    const int64_t size = *(const int64_t *)params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor x = OP_INPUT(run, 1, size), y = OP_INPUT(run, 1, size), z = OP_OUTPUT(run, size);
+
+    OP_OK(ex->ops->axpby(ex, 0.3, &x, -1.5, &y));
+    op_keep(run, "a x + b y", &y);
+    OP_OK(ex->ops->axpby(ex, 0.3, &x, 0, &z));
+    op_keep(run, "a x", &z);
+    OP_OK(ex->ops->axpby(ex, 0.25, &x, 0.5, &x));
+    op_keep(run, "a x + b x", &x);
+    OP_OK(ex->ops->fill(ex, 0.1, &x));
+    op_keep(run, "fill", &x);
+}
+
+static void reductions(op_run *run, const void *params)
+{
+    const int64_t size = *(const int64_t *)params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor x = OP_INPUT(run, 1, size);
+    double sum, expected = 0, zeros;
+
+    for (int64_t i = 0; i < size; i++) {
+        if (i % 3 == 0)
+            op_set(&x, i, i % 2 == 0 ? 0.0 : -0.0);
+        expected += op_get(&x, i) * op_get(&x, i);
+    }
+    OP_OK(ex->ops->sum_squares(ex, &x, &sum));
+    OP_OK(ex->ops->count_zeros(ex, &x, &zeros));
+    op_close("sum of squares", sum, expected, 1e-12);
+    op_close("zeros", zeros, (double)((size + 2) / 3), 0);
+    op_keep_number(run, "sum of squares", sum);
+    op_set(&x, size - 1, NAN);
+    OP_OK(ex->ops->sum_squares(ex, &x, &sum));
+    assert_true(isnan(sum));
+    op_set(&x, size - 1, -INFINITY);
+    OP_OK(ex->ops->sum_squares(ex, &x, &sum));
+    assert_true(isinf(sum));
+}
+
+static void test_sums(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIZES; i++) {
+        op_check("axpby, fill", sums, &sizes[i], 1e-6);
+        op_check("reductions", reductions, &sizes[i], 1e-12);
+    }
+}
+
+static void layouts(op_run *run, const void *params)
+{
+    const int64_t *s = params, n = s[0], h = s[1], w = s[2], c = s[3];
+    ct_exec *ex = op_exec(run);
+    const ct_tensor nchw = OP_INPUT(run, 1, n, c, h, w);
+    ct_tensor nhwc = OP_OUTPUT(run, n, h, w, c), back = OP_OUTPUT(run, n, c, h, w);
+
+    OP_OK(ex->ops->to_nhwc(ex, &nchw, &nhwc));
+    OP_OK(ex->ops->to_nchw(ex, &nhwc, &back));
+    for (int64_t i = 0; i < n * h * w * c; i++) {
+        const int64_t ic = i % c, ix = i / c % w, iy = i / c / w % h, in = i / c / w / h;
+        op_close("nhwc", op_get(&nhwc, i), op_get(&nchw, ((in * c + ic) * h + iy) * w + ix), 0);
+    }
+    op_keep(run, "nhwc", &nhwc);
+    op_keep(run, "nchw", &back);
+}
+
+static void test_layout(void **state)
+{
+    static const int64_t shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 1},  {3, 7, 5, 3},
+                                        {2, 33, 2, 5}, {4, 8, 8, 40}, {2, 32, 32, 3}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        op_check("layout", layouts, shapes[i], 0);
+}
+
+/* Two steps; the second moments start from the first step's. */
+static void adam_steps(op_run *run, const void *params)
+{
+    const int64_t size = *(const int64_t *)params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor p = OP_INPUT(run, 1, size), m = OP_OUTPUT(run, size), v = OP_OUTPUT(run, size);
+
+    OP_OK(ex->ops->fill(ex, 0, &m));
+    OP_OK(ex->ops->fill(ex, 0, &v));
+    for (int t = 1; t <= 2; t++) {
+        const ct_tensor g = OP_INPUT(run, 1, size);
+        const ct_adam adam = {.lr = t == 1 ? 0.1 : -0.05,
+                              .beta1 = 0.5,
+                              .beta2 = 0.999,
+                              .eps = 1e-8,
+                              .bias1 = 1 - pow(0.5, t),
+                              .bias2 = 1 - pow(0.999, t),
+                              .grad_scale = 0.8};
+        OP_OK(ex->ops->adam(ex, &adam, &p, &g, &m, &v));
+    }
+    op_keep(run, "p", &p);
+    op_keep(run, "m", &m);
+    op_keep(run, "v", &v);
+}
+
+/* The first step is lr times the gradient's sign, whatever its size. */
+static void adam_sign(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    ct_tensor p = OP_OUTPUT(run, 50), m = OP_OUTPUT(run, 50), v = OP_OUTPUT(run, 50);
+    const ct_tensor g = OP_INPUT(run, 1000, 50);
+    const ct_adam adam = {0.01, 0.9, 0.999, 1e-8, 0.1, 0.001, 1};
+
+    (void)params;
+    OP_OK(ex->ops->fill(ex, 0, &p));
+    OP_OK(ex->ops->fill(ex, 0, &m));
+    OP_OK(ex->ops->fill(ex, 0, &v));
+    OP_OK(ex->ops->adam(ex, &adam, &p, &g, &m, &v));
+    for (int i = 0; i < 50; i++)
+        op_close("step", op_get(&p, i), op_get(&g, i) > 0 ? 0.01 : -0.01, 1e-7);
+}
+
+static void test_adam(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIZES; i++)
+        op_check("adam", adam_steps, &sizes[i], 1e-5);
+    op_alone("ref", CSCTRL_F64, 1, adam_sign, NULL);
+    op_alone("auto", CSCTRL_F32, 1, adam_sign, NULL);
+}
+
+static void memory(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    unsigned char host[300], back[300];
+    void *block;
+
+    (void)params;
+    for (int i = 0; i < 300; i++)
+        host[i] = (unsigned char)(i * 7);
+    OP_OK(ex->ops->mem_alloc(ex, 300, &block));
+    assert_int_equal((uintptr_t)block % 64, 0);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(((const unsigned char *)block)[i], 0);
+    OP_OK(ex->ops->upload(ex, block, host, 300));
+    OP_OK(ex->ops->download(ex, back, block, 300));
+    assert_memory_equal(host, back, 300);
+    ex->ops->mem_free(ex, block);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    op_alone("ref", CSCTRL_F64, 1, memory, NULL);
+    op_alone("auto", CSCTRL_F32, 1, memory, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_csc),    cmocka_unit_test(test_csc_values),
+        cmocka_unit_test(test_act),    cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

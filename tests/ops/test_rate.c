@@ -1,0 +1,210 @@
+/* test_rate.c - coding rates and their gradients. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/op_harness.h"
+
+#define EPS2 0.5
+enum { MAX_ROWS = 300, TERMS = 4 };
+
+typedef struct shape {
+    int m, d;
+} shape;
+static const shape shapes[] = {{1, 1}, {2, 5}, {7, 3}, {40, 16}, {12, 48}, {300, 32}, {64, 64}};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+/* All rows; every third row; none; one row. */
+typedef struct terms {
+    int32_t rows[MAX_ROWS], thirds[MAX_ROWS];
+    ct_rate_term list[TERMS];
+} terms;
+
+static void make_terms(int m, terms *t)
+{
+    int32_t count = 0;
+
+    for (int32_t i = 0; i < m; i++) {
+        t->rows[i] = m - 1 - i;
+        if (i % 3 == 0)
+            t->thirds[count++] = i;
+    }
+    const ct_rate_term list[TERMS] = {
+        {1.0, t->rows, m}, {-0.5, t->thirds, count}, {3.0, NULL, 0}, {0.25, t->rows, 1}};
+    memcpy(t->list, list, sizeof list);
+}
+
+static void *scratch_for(op_run *run, const shape *s)
+{
+    return op_memory(run, op_exec(run)->ops->rate_scratch(op_exec(run), s->m, s->d));
+}
+
+static void rates(op_run *run, const void *params)
+{
+    const shape *s = params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor F = OP_INPUT(run, 1, s->m, s->d), dF = OP_INPUT(run, 0.1, s->m, s->d);
+    ct_tensor norm = OP_OUTPUT(run, s->m);
+    void *scratch = scratch_for(run, s);
+    double values[TERMS], again[TERMS];
+    terms t;
+
+    make_terms(s->m, &t);
+    OP_OK(ex->ops->sphere(ex, &F, &F, &norm));
+    OP_OK(ex->ops->rate_terms(ex, &F, EPS2, t.list, TERMS, values, &dF, scratch));
+    OP_OK(ex->ops->rate_terms(ex, &F, EPS2, t.list, TERMS, again, NULL, scratch));
+    for (int j = 0; j < TERMS; j++) {
+        op_keep_number(run, "value", values[j]);
+        op_close("value without gradient", again[j], values[j], 0);
+    }
+    op_close("rate of no rows", values[2], 0, 0);
+    op_keep(run, "dF", &dF);
+}
+
+static void test_every_backend(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++)
+        op_check("rate_terms", rates, &shapes[i], 1e-6);
+}
+
+static double total(op_run *run, const ct_tensor *F, const terms *t, void *scratch)
+{
+    ct_exec *ex = op_exec(run);
+    double values[TERMS], sum = 0;
+
+    OP_OK(ex->ops->rate_terms(ex, F, EPS2, t->list, TERMS, values, NULL, scratch));
+    for (int j = 0; j < TERMS; j++)
+        sum += t->list[j].weight * values[j];
+    return sum;
+}
+
+/* dF along random directions against central differences. */
+static void derivative(op_run *run, const void *params)
+{
+    const shape *s = params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor F = OP_INPUT(run, 0.5, s->m, s->d), dF = OP_OUTPUT(run, s->m, s->d);
+    void *scratch = scratch_for(run, s);
+    double values[TERMS];
+    terms t;
+
+    make_terms(s->m, &t);
+    OP_OK(ex->ops->fill(ex, 0, &dF));
+    OP_OK(ex->ops->rate_terms(ex, &F, EPS2, t.list, TERMS, values, &dF, scratch));
+    for (int k = 0; k < 3; k++) {
+        const ct_tensor V = OP_INPUT(run, 1, s->m, s->d);
+        const double h = 1e-5;
+        double along = 0;
+        for (int64_t i = 0; i < csctrl_tensor_count(&V); i++)
+            along += op_get(&dF, i) * op_get(&V, i);
+        OP_OK(ex->ops->axpby(ex, h, &V, 1, &F));
+        const double above = total(run, &F, &t, scratch);
+        OP_OK(ex->ops->axpby(ex, -2 * h, &V, 1, &F));
+        const double below = total(run, &F, &t, scratch);
+        OP_OK(ex->ops->axpby(ex, h, &V, 1, &F));
+        op_close("derivative", along, (above - below) / (2 * h), 1e-6);
+    }
+}
+
+/* Orthonormal rows: R = m/2 log(1 + d / (m eps2)), dR/dF = alpha / (1 + alpha) F. */
+static void closed_form(op_run *run, const void *params)
+{
+    const shape *s = params;
+    ct_exec *ex = op_exec(run);
+    ct_tensor F = OP_OUTPUT(run, s->m, s->d), dF = OP_OUTPUT(run, s->m, s->d);
+    void *scratch = scratch_for(run, s);
+    const double alpha = s->d / (s->m * EPS2);
+    double value;
+    terms t;
+
+    make_terms(s->m, &t);
+    OP_OK(ex->ops->fill(ex, 0, &F));
+    OP_OK(ex->ops->fill(ex, 0, &dF));
+    for (int i = 0; i < s->m; i++)
+        op_set(&F, (int64_t)i * s->d + i, 1);
+    OP_OK(ex->ops->rate_terms(ex, &F, EPS2, t.list, 1, &value, &dF, scratch));
+    op_close("rate", value, 0.5 * s->m * log(1 + alpha), 1e-12);
+    for (int64_t i = 0; i < (int64_t)s->m * s->d; i++)
+        op_close("gradient", op_get(&dF, i), alpha / (1 + alpha) * op_get(&F, i), 1e-6);
+}
+
+static void test_formulas(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++) {
+        op_alone("ref", CSCTRL_F64, 1, derivative, &shapes[i]);
+        if (shapes[i].m <= shapes[i].d) {
+            op_alone("ref", CSCTRL_F64, 1, closed_form, &shapes[i]);
+            op_alone("auto", CSCTRL_F32, 1, closed_form, &shapes[i]);
+        }
+    }
+}
+
+/* Nothing is written when a feature is not finite, and the message says where it is. */
+static void not_finite(op_run *run, const void *params)
+{
+    const shape s = {6, 4};
+    ct_exec *ex = op_exec(run);
+    const ct_tensor F = OP_INPUT(run, 1, 6, 4);
+    ct_tensor dF = OP_OUTPUT(run, 6, 4);
+    void *scratch = scratch_for(run, &s);
+    double values[TERMS] = {7, 7, 7, 7};
+    terms t;
+
+    make_terms(6, &t);
+    OP_OK(ex->ops->fill(ex, 0, &dF));
+    op_set(&F, 2 * 4 + 3, *(const double *)params);
+    assert_int_equal(ex->ops->rate_terms(ex, &F, EPS2, t.list, TERMS, values, &dF, scratch),
+                     CSCTRL_E_NUMERIC);
+    assert_non_null(strstr(csctrl_last_error(), "feature 3 of row 2"));
+    op_close("value", values[0], 7, 0);
+    for (int i = 0; i < 24; i++)
+        op_close("gradient", op_get(&dF, i), 0, 0);
+}
+
+/* Finite features whose Gram matrix is not. */
+static void too_large(op_run *run, const void *params)
+{
+    const shape s = {6, 4};
+    ct_exec *ex = op_exec(run);
+    ct_tensor F = OP_OUTPUT(run, 6, 4);
+    void *scratch = scratch_for(run, &s);
+    double values[TERMS];
+    terms t;
+
+    (void)params;
+    make_terms(6, &t);
+    OP_OK(ex->ops->fill(ex, 1e200, &F));
+    assert_int_equal(ex->ops->rate_terms(ex, &F, EPS2, t.list, TERMS, values, NULL, scratch),
+                     CSCTRL_E_NUMERIC);
+    assert_non_null(strstr(csctrl_last_error(), "too large"));
+}
+
+static void test_numeric(void **state)
+{
+    const double bad[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        op_alone("ref", CSCTRL_F64, 1, not_finite, &bad[i]);
+        op_alone("auto", CSCTRL_F32, 1, not_finite, &bad[i]);
+    }
+    op_alone("ref", CSCTRL_F64, 1, too_large, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_backend),
+        cmocka_unit_test(test_formulas),
+        cmocka_unit_test(test_numeric),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
