@@ -2,8 +2,8 @@
 #include "layers/batchnorm.h"
 
 /* Running variance is unbiased, as in PyTorch: rows / (rows - 1) times the batch's. */
-static csctrl_status follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,
-                            const ct_batchnorm_pass *pass)
+csctrl_status ct_batchnorm_follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,
+                                  const ct_batchnorm_pass *pass)
 {
     const double m = norm->momentum;
     const double unbias = rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
@@ -18,11 +18,8 @@ csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode
     if (mode == CT_MODE_EVAL)
         return ex->ops->bn_eval(ex, x, &norm->scale, &norm->shift, &norm->mean, &norm->var,
                                 norm->eps, y);
-    CT_TRY(ex->ops->bn_forward(ex, x, &norm->scale, &norm->shift, norm->eps, y, &pass->mean,
-                               &pass->var));
-    if (mode == CT_MODE_TRAIN_RUN)
-        return follow(ex, norm, csctrl_tensor_count(x) / x->shape[x->ndim - 1], pass);
-    return CSCTRL_OK;
+    return ex->ops->bn_forward(ex, x, &norm->scale, &norm->shift, norm->eps, y, &pass->mean,
+                               &pass->var);
 }
 
 csctrl_status ct_batchnorm_backward(ct_exec *ex, ct_batchnorm *norm, const ct_tensor *x,

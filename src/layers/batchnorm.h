@@ -19,14 +19,17 @@ typedef struct ct_batchnorm_pass {
 } ct_batchnorm_pass;
 
 typedef enum ct_mode {
-    CT_MODE_EVAL,      /* running statistics */
-    CT_MODE_TRAIN,     /* the batch's own statistics */
-    CT_MODE_TRAIN_RUN, /* likewise, and the running statistics follow */
+    CT_MODE_EVAL,  /* running statistics */
+    CT_MODE_TRAIN, /* the batch's own statistics */
 } ct_mode;
 
 /* y = norm(x); y may be x in CT_MODE_EVAL only, since backward needs x. */
 csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode,
                                    const ct_tensor *x, ct_tensor *y, ct_batchnorm_pass *pass);
+
+/* The running statistics follow those of a batch of `rows` = all but the channel dimension of x. */
+csctrl_status ct_batchnorm_follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,
+                                  const ct_batchnorm_pass *pass);
 
 /* d is dy on entry and dx on return. dscale and dshift accumulate when `learn`. */
 csctrl_status ct_batchnorm_backward(ct_exec *ex, ct_batchnorm *norm, const ct_tensor *x,

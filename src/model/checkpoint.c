@@ -10,13 +10,36 @@
 
 enum { POINTER_MAX = 256, MANIFEST_MAX = 1 << 20 };
 
-static bool holds(const char *dir, const char *name)
+const char *ct_checkpoint_file(int index)
+{
+    static const char *const names[CT_CHECKPOINT_FILES] = {
+        CT_CHECKPOINT_CONFIG, CT_CHECKPOINT_MODEL, CT_CHECKPOINT_STATE};
+
+    return names[index];
+}
+
+static csctrl_status look_for(const char *dir, const char *name, bool *found)
 {
     char *path = ct_path_join(dir, name);
-    const bool there = path != NULL && ct_fs_exists(path);
 
+    if (path == NULL)
+        return CSCTRL_E_NOMEM;
+    *found = ct_fs_exists(path);
     ct_free(path);
-    return there;
+    return CSCTRL_OK;
+}
+
+/* Hidden names are no checkpoints: they may be unfinished. */
+csctrl_status ct_pointer_parse(char *text, size_t size, const char *name)
+{
+    const size_t length = strcspn(text, "\n");
+
+    if (length == 0 || length + 1 < size || text[0] == '.' || memchr(text, '/', length) != NULL)
+        return ct_fail(CSCTRL_E_FORMAT,
+                       "%s: expected one line with the name of a checkpoint, found '%s'", name,
+                       text);
+    text[length] = '\0';
+    return CSCTRL_OK;
 }
 
 /* The one-line text of a pointer file, without its newline. */
@@ -31,12 +54,7 @@ static csctrl_status read_pointer(const char *folder, const char *name, char **t
     if (path == NULL)
         goto done;
     CT_GOTO(status, ct_fs_read(path, POINTER_MAX, &text, &size));
-    text[strcspn((char *)text, "\n")] = '\0';
-    if (text[0] == '\0' || strchr((char *)text, '/') != NULL) {
-        status = ct_fail(CSCTRL_E_FORMAT, "%s: expected the name of a checkpoint, found '%s'", path,
-                         (char *)text);
-        goto done;
-    }
+    CT_GOTO(status, ct_pointer_parse((char *)text, size, path));
     *target = ct_path_join(folder, (char *)text);
     status = *target != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
 done:
@@ -64,11 +82,13 @@ static csctrl_status follow_pointer(const char *path, char **checkpoint)
 csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers, char **checkpoint)
 {
     csctrl_status status = CSCTRL_E_NOT_FOUND;
+    bool is_checkpoint = false;
 
     *checkpoint = NULL;
     if (!ct_fs_exists(path))
         return ct_fail(CSCTRL_E_NOT_FOUND, "%s: no such run or checkpoint directory", path);
-    if (holds(path, CT_CHECKPOINT_MODEL)) {
+    CT_TRY(look_for(path, CT_CHECKPOINT_MODEL, &is_checkpoint));
+    if (is_checkpoint) {
         *checkpoint = ct_strdup(path);
         return *checkpoint != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
     }
@@ -126,43 +146,58 @@ csctrl_status ct_file_crc32(const char *path, int64_t *bytes, uint32_t *crc)
     return CSCTRL_OK;
 }
 
-static csctrl_status verify_file(const char *checkpoint, const char *name, json_int_t want_bytes,
-                                 json_int_t want_crc)
+static csctrl_status read_entry(ct_manifest *manifest, int index, const json_t *entry,
+                                const char *name)
 {
-    char *path = ct_path_join(checkpoint, name);
+    const json_t *bytes = json_object_get(entry, "bytes"), *crc = json_object_get(entry, "crc32");
+
+    if (!json_is_integer(bytes) || !json_is_integer(crc) || json_integer_value(crc) < 0 ||
+        json_integer_value(crc) > UINT32_MAX)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: expected bytes and crc32 of %s", name,
+                       ct_checkpoint_file(index));
+    manifest->bytes[index] = json_integer_value(bytes);
+    manifest->crc32[index] = (uint32_t)json_integer_value(crc);
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_manifest_parse(ct_manifest *manifest, const void *text, size_t size,
+                                const char *name)
+{
+    json_error_t error;
+    json_t *root = json_loadb(text, size, 0, &error);
+    csctrl_status status = CSCTRL_OK;
+
+    *manifest = (ct_manifest){0};
+    if (root == NULL)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: line %d: %s", name, error.line, error.text);
+    const char *format = json_string_value(json_object_get(root, "format"));
+    if (format == NULL || strcmp(format, CT_CHECKPOINT_FORMAT) != 0)
+        status = ct_fail(CSCTRL_E_FORMAT, "%s: expected format '%s', found '%s'", name,
+                         CT_CHECKPOINT_FORMAT, format != NULL ? format : "none");
+    const json_t *files = json_object_get(root, "files");
+    for (int i = 0; i < CT_CHECKPOINT_FILES && status == CSCTRL_OK; i++)
+        status = read_entry(manifest, i, json_object_get(files, ct_checkpoint_file(i)), name);
+    json_decref(root);
+    return status;
+}
+
+static csctrl_status verify_file(const char *checkpoint, const ct_manifest *manifest, int index)
+{
+    char *path = ct_path_join(checkpoint, ct_checkpoint_file(index));
     int64_t bytes = 0;
     uint32_t crc = 0;
 
     if (path == NULL)
         return CSCTRL_E_NOMEM;
     csctrl_status status = ct_file_crc32(path, &bytes, &crc);
-    if (status == CSCTRL_OK && bytes != want_bytes)
+    if (status == CSCTRL_OK && bytes != manifest->bytes[index])
         status = ct_fail(CSCTRL_E_FORMAT, "%s: damaged: expected %lld bytes, found %lld", path,
-                         (long long)want_bytes, (long long)bytes);
-    else if (status == CSCTRL_OK && (json_int_t)crc != want_crc)
-        status = ct_fail(CSCTRL_E_FORMAT, "%s: damaged: expected CRC %08llx, found %08x", path,
-                         (unsigned long long)want_crc, crc);
+                         (long long)manifest->bytes[index], (long long)bytes);
+    else if (status == CSCTRL_OK && crc != manifest->crc32[index])
+        status = ct_fail(CSCTRL_E_FORMAT, "%s: damaged: expected CRC %08x, found %08x", path,
+                         manifest->crc32[index], crc);
     ct_free(path);
     return status;
-}
-
-static csctrl_status verify_files(const char *checkpoint, const char *path, json_t *manifest)
-{
-    json_t *files = json_object_get(manifest, "files"), *entry = NULL;
-    const char *name = NULL;
-
-    if (json_object_size(files) == 0)
-        return ct_fail(CSCTRL_E_FORMAT, "%s: expected an object 'files' with an entry a file",
-                       path);
-    json_object_foreach(files, name, entry)
-    {
-        const json_t *bytes = json_object_get(entry, "bytes"),
-                     *crc = json_object_get(entry, "crc32");
-        if (strchr(name, '/') != NULL || !json_is_integer(bytes) || !json_is_integer(crc))
-            return ct_fail(CSCTRL_E_FORMAT, "%s: the entry '%s' lacks bytes or crc32", path, name);
-        CT_TRY(verify_file(checkpoint, name, json_integer_value(bytes), json_integer_value(crc)));
-    }
-    return CSCTRL_OK;
 }
 
 csctrl_status ct_checkpoint_verify(const char *checkpoint)
@@ -170,21 +205,16 @@ csctrl_status ct_checkpoint_verify(const char *checkpoint)
     char *path = ct_path_join(checkpoint, CT_CHECKPOINT_MANIFEST);
     unsigned char *text = NULL;
     size_t size = 0;
-    json_t *manifest = NULL;
-    json_error_t error;
+    ct_manifest manifest;
     csctrl_status status = CSCTRL_E_NOMEM;
 
     if (path == NULL)
         goto done;
     CT_GOTO(status, ct_fs_read(path, MANIFEST_MAX, &text, &size));
-    manifest = json_loadb((const char *)text, size, 0, &error);
-    if (!json_is_object(manifest)) {
-        status = ct_fail(CSCTRL_E_FORMAT, "%s: line %d: %s", path, error.line, error.text);
-        goto done;
-    }
-    status = verify_files(checkpoint, path, manifest);
+    status = ct_manifest_parse(&manifest, text, size, path);
+    for (int i = 0; i < CT_CHECKPOINT_FILES && status == CSCTRL_OK; i++)
+        status = verify_file(checkpoint, &manifest, i);
 done:
-    json_decref(manifest);
     ct_free(path);
     ct_free(text);
     return status;

@@ -14,12 +14,30 @@
 #define CT_CHECKPOINT_MODEL "model.safetensors"
 #define CT_CHECKPOINT_STATE "state.safetensors"
 #define CT_CHECKPOINT_MANIFEST "manifest.json"
+#define CT_CHECKPOINT_FORMAT "csctrl-checkpoint-1"
+
+/* What the manifest says of the other three files, in this order: config, model, state. */
+enum { CT_CHECKPOINT_FILES = 3 };
+typedef struct ct_manifest {
+    int64_t bytes[CT_CHECKPOINT_FILES];
+    uint32_t crc32[CT_CHECKPOINT_FILES];
+} ct_manifest;
+const char *ct_checkpoint_file(int index);
 
 /* Path (owned: ct_free) of the checkpoint meant by `path`: itself, or what
  * RUN/checkpoints/`pointers` names, the first that exists. pointers: NULL-terminated, e.g. {"best",
  * "latest", NULL}. E_NOT_FOUND says what was looked for. */
 csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers,
                                    char **checkpoint);
+
+/* From memory; `name` is for messages. E_FORMAT: not JSON, another format, a file without its size
+ * or CRC. */
+csctrl_status ct_manifest_parse(ct_manifest *manifest, const void *text, size_t size,
+                                const char *name);
+
+/* The checkpoint's name in the text of a pointer file, which is cut to it. `name` is for messages.
+ * E_FORMAT: anything but one file name. */
+csctrl_status ct_pointer_parse(char *text, size_t size, const char *name);
 
 /* Compare every file with the manifest. E_FORMAT names the file, expected and found size or CRC. */
 csctrl_status ct_checkpoint_verify(const char *checkpoint);

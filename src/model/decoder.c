@@ -104,3 +104,14 @@ csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct
     }
     return CSCTRL_OK;
 }
+
+csctrl_status ct_decoder_follow(csctrl_model *model, const ct_decoder_pass *pass)
+{
+    for (int l = 1; l < model->arch.depth; l++) {
+        ct_layer *layer = &model->layers[l];
+        const ct_geom *g = &layer->conv.geom;
+        CT_TRY(ct_batchnorm_follow(model->ex, &layer->decoder_norm, (int64_t)g->n * g->h * g->w,
+                                   &pass->layers[l].norm));
+    }
+    return CSCTRL_OK;
+}

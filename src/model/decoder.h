@@ -36,6 +36,9 @@ csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_
 csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct_decoder_grad *grad,
                                   const ct_tensor *xhat, ct_tensor *dxhat);
 
+/* The running statistics follow the batch of a pass in CT_MODE_TRAIN. */
+csctrl_status ct_decoder_follow(csctrl_model *model, const ct_decoder_pass *pass);
+
 /* The dictionary in its synthesising role. */
 ct_conv *ct_layer_synthesis(ct_layer *layer, bool tied);
 ct_tensor *ct_layer_synthesis_grad(ct_layer *layer, bool tied);

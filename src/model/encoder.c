@@ -162,3 +162,15 @@ csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct
         CT_TRY(layer_backward(model, l, pass, grad, learn, l > 0 ? &grad->layers[l - 1].dz : dx));
     return CSCTRL_OK;
 }
+
+csctrl_status ct_encoder_follow(csctrl_model *model, const ct_encoder_pass *pass)
+{
+    for (int l = 0; l < model->arch.depth; l++) {
+        ct_layer *layer = &model->layers[l];
+        const ct_geom *g = &layer->conv.geom;
+        if (layer->has_norm)
+            CT_TRY(ct_batchnorm_follow(model->ex, &layer->norm, (int64_t)g->n * g->oh * g->ow,
+                                       &pass->layers[l].norm));
+    }
+    return CSCTRL_OK;
+}

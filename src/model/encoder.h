@@ -47,4 +47,7 @@ csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct
                                   const ct_tensor *z, const ct_tensor *dz, bool learn,
                                   ct_tensor *dx);
 
+/* The running statistics follow the batch of a pass in CT_MODE_TRAIN. */
+csctrl_status ct_encoder_follow(csctrl_model *model, const ct_encoder_pass *pass);
+
 #endif

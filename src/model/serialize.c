@@ -1,11 +1,12 @@
 /* serialize.c - a model to and from safetensors. Names are the parameters'; "average.NAME" is its
  * average; "encoder.N.eta" the step size f64[1]. */
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "io/safetensors.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
@@ -167,19 +168,23 @@ static csctrl_status read_etas(csctrl_model *m, const ct_safetensors *file, cons
             csctrl_tensor_count(&eta) != 1)
             return ct_fail(CSCTRL_E_MISMATCH, "%s: tensor '%s' f64[1] is missing", path, name);
         memcpy(&m->layers[l].csc.prox.eta, eta.data, sizeof(double));
-        if (!(m->layers[l].csc.prox.eta > 0.0))
+        if (!(m->layers[l].csc.prox.eta > 0.0) || isinf(m->layers[l].csc.prox.eta))
             return ct_fail(CSCTRL_E_FORMAT,
-                           "%s: tensor '%s': a step size must be positive, found %g", path, name,
-                           m->layers[l].csc.prox.eta);
+                           "%s: tensor '%s': a step size must be positive and finite, found %g",
+                           path, name, m->layers[l].csc.prox.eta);
     }
     return CSCTRL_OK;
 }
 
-static int64_t metadata_int(const ct_safetensors *file, const char *key)
+static csctrl_status metadata_int(const ct_safetensors *file, const char *path, const char *key,
+                                  long long most, long long *value)
 {
     const char *text = ct_safetensors_metadata(file, key);
 
-    return text != NULL ? strtoll(text, NULL, 10) : 0;
+    if (text == NULL || !ct_parse_int(text, value) || *value < 0 || *value > most)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: metadata %s: expected a number in 0..%lld, found '%s'",
+                       path, key, most, text != NULL ? text : "none");
+    return CSCTRL_OK;
 }
 
 /* Parameters the model does not know are a mismatch too: nothing trained is dropped in silence. */
@@ -189,8 +194,12 @@ static csctrl_status refuse_strangers(const csctrl_model *m, const ct_safetensor
     for (size_t i = 0; i < ct_safetensors_count(file); i++) {
         const char *name = ct_safetensors_name(file, i);
         const char *plain = strncmp(name, "average.", 8) == 0 ? name + 8 : name;
-        const char *last = strrchr(plain, '.');
-        bool known = last != NULL && strcmp(last, ".eta") == 0;
+        char eta[NAME_MAX_LENGTH];
+        bool known = false;
+        for (int l = 0; l < m->arch.depth && m->arch.kind == CT_ARCH_CSC && !known; l++) {
+            snprintf(eta, sizeof eta, "encoder.%d.eta", l);
+            known = strcmp(name, eta) == 0;
+        }
         for (size_t j = 0; j < m->param_count && !known; j++)
             known = strcmp(plain, m->params[j].name) == 0;
         if (!known)
@@ -206,6 +215,7 @@ static csctrl_status refuse_strangers(const csctrl_model *m, const ct_safetensor
 csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_average)
 {
     ct_safetensors *file = NULL;
+    long long step = 0, classes = 0;
     csctrl_status status = CSCTRL_OK;
 
     CT_TRY(ct_safetensors_open(&file, path));
@@ -219,8 +229,10 @@ csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_aver
     for (size_t i = 0; i < model->param_count; i++)
         CT_GOTO(status, read_param(model, file, path, &model->params[i], use_average));
     CT_GOTO(status, read_etas(model, file, path));
-    model->step = metadata_int(file, "step");
-    model->classes = (int)metadata_int(file, "classes");
+    CT_GOTO(status, metadata_int(file, path, "step", INT64_MAX, &step));
+    CT_GOTO(status, metadata_int(file, path, "classes", INT32_MAX, &classes));
+    model->step = step;
+    model->classes = (int)classes;
     status = ct_model_refresh(model, 0);
 done:
     ct_safetensors_close(&file);

@@ -121,7 +121,7 @@ static csctrl_status blame_encoder(const ct_game *game, const ct_encoder_pass *p
     return CSCTRL_OK;
 }
 
-static csctrl_status blame(const ct_game *game, const char *player)
+csctrl_status ct_game_check(const ct_game *game, ct_player player)
 {
     const csctrl_model *m = game->model;
 
@@ -130,11 +130,11 @@ static csctrl_status blame(const ct_game *game, const char *player)
     for (size_t i = 0; i < m->param_count; i++)
         if (!is_finite(m->ex, m->params[i].value))
             return ct_fail(CSCTRL_E_NUMERIC, "parameter '%s' is not finite", m->params[i].name);
-    CT_TRY(blame_encoder(game, &game->real, "the images"));
+    if (player == CT_ENCODER) /* in the decoder's move others use its memory */
+        CT_TRY(blame_encoder(game, &game->real, "the images"));
     if (!is_finite(m->ex, &game->xhat))
         return ct_fail(CSCTRL_E_NUMERIC, "the regenerated images are not finite");
-    CT_TRY(blame_encoder(game, &game->again, "the regenerated images"));
-    return ct_fail(CSCTRL_E_NUMERIC, "the objective in the %s's move is not finite", player);
+    return blame_encoder(game, &game->again, "the regenerated images");
 }
 
 /* ---- the moves */
@@ -160,8 +160,11 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
 
     const csctrl_status status =
         ct_objective_eval(ex, &game->objective, kind, &game->F, labels, value, &game->dF);
-    if (status == CSCTRL_E_NUMERIC || (status == CSCTRL_OK && !isfinite(*value)))
-        return blame(game, player == CT_ENCODER ? "encoder" : "decoder");
+    if (status == CSCTRL_E_NUMERIC || (status == CSCTRL_OK && !isfinite(*value))) {
+        CT_TRY(ct_game_check(game, player));
+        return ct_fail(CSCTRL_E_NUMERIC, "the objective in the %s's move is not finite",
+                       player == CT_ENCODER ? "encoder" : "decoder");
+    }
     CT_TRY(status);
     if (w == 0.0 || kind == CT_OBJECTIVE_REDUCTION)
         return CSCTRL_OK;
@@ -177,7 +180,7 @@ csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_o
     ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
     const ct_tensor dz = half(&game->dF, 0), dzhat = half(&game->dF, 1);
 
-    CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN_RUN, &game->x, &z, 0, NULL));
+    CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
     if (!rate_only) {
         CT_TRY(ct_decoder_forward(m, m->infer_decoder, CT_MODE_TRAIN, &z, &game->xhat));
         CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
@@ -198,11 +201,17 @@ csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *val
     const ct_tensor dzhat = half(&game->dF, 1);
 
     CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
-    CT_TRY(ct_decoder_forward(m, &game->decoded, CT_MODE_TRAIN_RUN, &z, &game->xhat));
+    CT_TRY(ct_decoder_forward(m, &game->decoded, CT_MODE_TRAIN, &z, &game->xhat));
     CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
     CT_TRY(evaluate(game, labels, game->kind, CT_DECODER, value));
     CT_TRY(clear_grads(m, CT_DECODER));
     CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, false,
                                &game->dxhat));
     return ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat);
+}
+
+csctrl_status ct_game_follow(ct_game *game, ct_player player)
+{
+    return player == CT_ENCODER ? ct_encoder_follow(game->model, &game->real)
+                                : ct_decoder_follow(game->model, &game->decoded);
 }

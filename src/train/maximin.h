@@ -38,4 +38,11 @@ csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_o
  * decoder's parameters; f's own are constants. */
 csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value);
 
+/* After the player's parameters were updated: its running statistics follow the move's batch. */
+csctrl_status ct_game_follow(ct_game *game, ct_player player);
+
+/* E_NUMERIC names the first tensor, in the order of computation of that player's move, that is not
+ * finite. */
+csctrl_status ct_game_check(const ct_game *game, ct_player player);
+
 #endif

@@ -100,9 +100,9 @@ csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn pro
                 CT_TRY(save(trainer, false));
         }
         if (stopping && trainer->model->step < trainer->steps)
-            return ct_fail(CSCTRL_E_INTERRUPTED,
-                           "stopped by request after step %lld of %lld; the state is saved",
-                           (long long)trainer->model->step, (long long)trainer->steps);
+            return ct_fail(CSCTRL_E_INTERRUPTED, "stopped by request after step %lld of %lld%s",
+                           (long long)trainer->model->step, (long long)trainer->steps,
+                           trainer->run_dir != NULL ? "; the state is saved" : "");
     }
     return CSCTRL_OK;
 }

@@ -45,19 +45,18 @@ static csctrl_status add_file(json_t *files, const char *dir, const char *name)
 /* Nothing in it depends on time or place: equal states give equal bytes. */
 static csctrl_status write_manifest(const char *dir, int64_t step)
 {
-    static const char *const names[] = {CT_CHECKPOINT_CONFIG, CT_CHECKPOINT_MODEL,
-                                        CT_CHECKPOINT_STATE};
     json_t *files = json_object();
-    json_t *root = json_pack("{s:s, s:I, s:o}", "format", "csctrl-checkpoint-1", "step",
+    json_t *root = json_pack("{s:s, s:I, s:o}", "format", CT_CHECKPOINT_FORMAT, "step",
                              (json_int_t)step, "files", files);
     char *path = ct_path_join(dir, CT_CHECKPOINT_MANIFEST), *text = NULL;
-    csctrl_status status = root != NULL && path != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+    csctrl_status status = path != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == CSCTRL_OK; i++)
-        status = add_file(files, dir, names[i]);
+    for (int i = 0; i < CT_CHECKPOINT_FILES && status == CSCTRL_OK; i++)
+        status = add_file(files, dir, ct_checkpoint_file(i));
     if (status == CSCTRL_OK) {
-        text = json_dumps(root, JSON_INDENT(2));
-        status = text != NULL ? ct_fs_write_atomic(path, text, strlen(text)) : CSCTRL_E_NOMEM;
+        text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+        status = text != NULL ? ct_fs_write_atomic(path, text, strlen(text))
+                              : ct_fail(CSCTRL_E_NOMEM, "out of memory: manifest of %s", dir);
     }
     free(text); /* jansson's */
     json_decref(root);
@@ -212,9 +211,10 @@ csctrl_status ct_save(const char *run_dir, const ct_train_state *state, bool bes
         ct_fail(status, "%s", message);
         goto done;
     }
-    CT_GOTO(status, point(folder, "latest", name));
-    if (best)
-        status = point(folder, "best", name);
+    if (best) /* first: a run killed in between is resumed from before it, and comes by here again
+               */
+        CT_GOTO(status, point(folder, "best", name));
+    status = point(folder, "latest", name);
 done:
     ct_free(unfinished);
     ct_free(folder);
@@ -223,33 +223,39 @@ done:
 
 /* ---- rotation */
 
-static bool pointed_to(const char *run_dir, const char *pointer, const char *name)
+/* Name of the checkpoint that a pointer names; "" when there is no such pointer. Any other failure
+ * must keep the rotation from deleting. */
+static csctrl_status read_pointer(const char *run_dir, const char *pointer, char name[STEP_NAME])
 {
     const char *const pointers[] = {pointer, NULL};
     char *checkpoint = NULL;
+    const csctrl_status status = ct_checkpoint_locate(run_dir, pointers, &checkpoint);
 
-    if (ct_checkpoint_locate(run_dir, pointers, &checkpoint) != CSCTRL_OK)
-        return false;
-    const char *last = strrchr(checkpoint, '/');
-    const bool same = strcmp(last != NULL ? last + 1 : checkpoint, name) == 0;
+    name[0] = '\0';
+    if (status != CSCTRL_OK)
+        return status == CSCTRL_E_NOT_FOUND ? CSCTRL_OK : status;
+    snprintf(name, STEP_NAME, "%s", strrchr(checkpoint, '/') + 1);
     ct_free(checkpoint);
-    return same;
+    return CSCTRL_OK;
 }
 
 csctrl_status ct_save_rotate(const char *run_dir, int keep)
 {
     char *folder = ct_path_join(run_dir, CT_CHECKPOINT_FOLDER);
+    char latest[STEP_NAME], best[STEP_NAME];
     ct_name_list list = {0};
     csctrl_status status = CSCTRL_E_NOMEM;
 
     if (folder == NULL)
         return status;
+    CT_GOTO(status, read_pointer(run_dir, "latest", latest));
+    CT_GOTO(status, read_pointer(run_dir, "best", best));
     CT_GOTO(status, ct_fs_list(folder, &list)); /* sorted: steps are zero-padded */
     int newer = 0;
     for (size_t i = list.count; i-- > 0 && status == CSCTRL_OK;) {
         const char *name = list.names[i];
-        if (strncmp(name, "step-", 5) != 0 || newer++ < keep ||
-            pointed_to(run_dir, "latest", name) || pointed_to(run_dir, "best", name))
+        if (strncmp(name, "step-", 5) != 0 || newer++ < keep || strcmp(name, latest) == 0 ||
+            strcmp(name, best) == 0)
             continue;
         char *path = ct_path_join(folder, name);
         status = path != NULL ? ct_fs_remove_tree(path) : CSCTRL_E_NOMEM;

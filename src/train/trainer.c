@@ -163,6 +163,17 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
 
 /* ---- one batch */
 
+/* The player's parameters, then its running statistics. */
+static csctrl_status update(csctrl_trainer *t, ct_player player, double lr)
+{
+    const csctrl_status status = ct_optim_step(&t->optim, player, lr);
+
+    if (status == CSCTRL_E_NUMERIC)
+        (void)ct_game_check(&t->game, player); /* a better message, where there is a culprit */
+    CT_TRY(status);
+    return ct_game_follow(&t->game, player);
+}
+
 static csctrl_status play(csctrl_trainer *t, const int64_t *labels)
 {
     const double scale = ct_schedule(t->config, t->model->step, t->steps);
@@ -175,11 +186,11 @@ static csctrl_status play(csctrl_trainer *t, const int64_t *labels)
     t->decoder_lr = scale * csctrl_config_real(t->config, "optim.decoder_lr");
     for (int64_t i = 0; i < ups; i++) {
         CT_TRY(ct_game_max_move(&t->game, labels, rate_only && i + 1 < ups, &t->max_value));
-        CT_TRY(ct_optim_step(&t->optim, CT_ENCODER, t->encoder_lr));
+        CT_TRY(update(t, CT_ENCODER, t->encoder_lr));
     }
     for (int64_t i = 0; i < downs; i++) {
         CT_TRY(ct_game_min_move(&t->game, labels, &t->min_value));
-        CT_TRY(ct_optim_step(&t->optim, CT_DECODER, t->decoder_lr));
+        CT_TRY(update(t, CT_DECODER, t->decoder_lr));
     }
     return ct_optim_average(&t->optim);
 }
