@@ -23,7 +23,7 @@ tidy() {
     }
     run-clang-tidy-14 -quiet -p build/tidy -j"$(nproc)" "$PWD/(src|tools|examples|tests)/.*" \
         >build/tidy.out 2>build/tidy.err && return
-    grep -E -A6 'warning:|error:' build/tidy.out build/tidy.err | head -n 200
+    sed 's/\x1b\[[0-9;]*m//g' build/tidy.out build/tidy.err | grep -E -A3 '(warning|error): ' | head -n 200
     return 1
 }
 
