@@ -189,8 +189,14 @@ csctrl_status ct_source_fit_encoded(const void *data, size_t size, const char *n
 
 csctrl_status ct_workspace_create(ct_workspace *work, const ct_source *source)
 {
+    csctrl_status status = CSCTRL_E_NOMEM;
+
     *work = (ct_workspace){.scratch = ct_alloc(source->scratch)};
-    return work->scratch != NULL ? ct_fitter_create(&work->fitter) : CSCTRL_E_NOMEM;
+    if (work->scratch != NULL)
+        status = ct_fitter_create(&work->fitter);
+    if (status != CSCTRL_OK)
+        ct_workspace_destroy(work);
+    return status;
 }
 
 void ct_workspace_destroy(ct_workspace *work)
