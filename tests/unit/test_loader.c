@@ -1,0 +1,469 @@
+/* test_loader.c - batches are a pure function of seed and number, whatever the threads do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "data/augment.h"
+#include "data/loader.h"
+#include "data/order.h"
+#include "support/dataset_files.h"
+#include "support/expect.h"
+#include "support/temp.h"
+
+enum { SIDE = 4, PLANE = SIDE * SIDE };
+
+static csctrl_dataset *open_set(csctrl_config *config)
+{
+    csctrl_dataset *set;
+
+    expect_ok(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TRAIN));
+    csctrl_config_destroy(&config);
+    return set;
+}
+
+/* `count` IDX images, number i filled with the value i (count <= 256), label i % 3. */
+static csctrl_dataset *numbered_set(void **state, int count)
+{
+    uint8_t values[256 * PLANE];
+
+    for (int i = 0; i < count * PLANE; i++)
+        values[i] = (uint8_t)(i / PLANE);
+    put_idx_part(state, "set", "train", "", count, SIDE, 3);
+    put_idx(state, "set/train-images-idx3-ubyte", 3,
+            (const uint32_t[]){(uint32_t)count, SIDE, SIDE}, values, (size_t)count * PLANE, 0);
+    return open_set(config_at(state, "set", "data.size=4", "data.holdout=0", NULL));
+}
+
+/* Images that change from pixel to pixel, so that flips and crops show. */
+static csctrl_dataset *textured_set(void **state, int count)
+{
+    put_idx_part(state, "set", "train", "", count, SIDE, 3);
+    return open_set(config_at(state, "set", "data.size=4", "data.holdout=0", NULL));
+}
+
+static int number_of(const ct_tensor *images, int64_t index)
+{
+    const float *pixels = images->data;
+
+    return (int)((double)(pixels[index * PLANE] + 1.0f) * 127.5 + 0.5);
+}
+
+static ct_loader *start(csctrl_dataset *set, const ct_loader_options *options)
+{
+    ct_loader *loader;
+
+    expect_ok(ct_loader_create(&loader, set, options));
+    return loader;
+}
+
+/* FNV of `batches` batches, pixels and labels; per batch in hashes when that is not NULL. */
+static uint64_t run(csctrl_dataset *set, const ct_loader_options *options, int batches,
+                    uint64_t *hashes)
+{
+    ct_loader *loader = start(set, options);
+    uint64_t all = CT_FNV_START;
+
+    for (int b = 0; b < batches; b++) {
+        ct_tensor images;
+        const int64_t *labels;
+        expect_ok(ct_loader_next(loader, &images, &labels));
+        uint64_t hash = ct_fnv(CT_FNV_START, images.data, ct_tensor_bytes(&images));
+        hash = ct_fnv(hash, labels, (size_t)images.shape[0] * sizeof *labels);
+        all = ct_fnv(all, &hash, sizeof hash);
+        if (hashes != NULL)
+            hashes[b] = hash;
+    }
+    ct_loader_destroy(&loader);
+    assert_null(loader);
+    return all;
+}
+
+static void test_every_image_once(void **state)
+{
+    csctrl_dataset *set = numbered_set(state, 50);
+    ct_loader *loader =
+        start(set, &(ct_loader_options){.seed = 1, .batch = 10, .threads = 2, .prefetch = 3});
+    int orders[3][50];
+
+    assert_int_equal(ct_loader_batches_per_epoch(loader), 5);
+    for (int epoch = 0; epoch < 3; epoch++) {
+        bool seen[50] = {false};
+        for (int b = 0; b < 5; b++) {
+            ct_tensor images;
+            const int64_t *labels;
+            expect_ok(ct_loader_next(loader, &images, &labels));
+            assert_int_equal(images.ndim, 4);
+            assert_int_equal(images.shape[0], 10);
+            assert_int_equal(images.shape[1], 1);
+            assert_int_equal(images.shape[2], SIDE);
+            assert_int_equal(images.shape[3], SIDE);
+            for (int i = 0; i < 10; i++) {
+                const int number = number_of(&images, i);
+                assert_in_range(number, 0, 49);
+                assert_false(seen[number]);
+                seen[number] = true;
+                assert_int_equal(labels[i], number % 3);
+                orders[epoch][10 * b + i] = number;
+            }
+        }
+    }
+    assert_memory_not_equal(orders[0], orders[1], sizeof orders[0]);
+    assert_memory_not_equal(orders[1], orders[2], sizeof orders[0]);
+    assert_int_equal(ct_loader_broken(loader), 0);
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+static void test_threads_and_prefetch_do_not_matter(void **state)
+{
+    static const struct {
+        int threads, prefetch;
+    } ways[] = {{1, 1}, {4, 1}, {2, 4}, {4, 4}, {8, 40}};
+    csctrl_dataset *set = textured_set(state, 47);
+    ct_loader_options options = {.seed = 9, .batch = 9, .flip = true, .crop_pad = 2};
+    uint64_t first = 0;
+
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        options.threads = ways[i].threads;
+        options.prefetch = ways[i].prefetch;
+        const uint64_t hash = run(set, &options, 23, NULL); /* 4 epochs and a bit */
+        first = i == 0 ? hash : first;
+        assert_true(hash == first);
+    }
+    options.seed = 10;
+    assert_true(run(set, &options, 23, NULL) != first);
+    options.seed = 9;
+    options.flip = false;
+    assert_true(run(set, &options, 23, NULL) != first);
+    csctrl_dataset_close(&set);
+}
+
+/* Batches as large as the set: many epochs are in flight at once. */
+static void test_small_set(void **state)
+{
+    csctrl_dataset *set = numbered_set(state, 9);
+    ct_loader_options options = {.seed = 2, .batch = 9, .threads = 1, .prefetch = 1};
+    const uint64_t first = run(set, &options, 60, NULL);
+
+    options.threads = 4;
+    options.prefetch = 16;
+    assert_true(run(set, &options, 60, NULL) == first);
+    csctrl_dataset_close(&set);
+}
+
+static void test_start_in_the_middle(void **state)
+{
+    csctrl_dataset *set = textured_set(state, 40);
+    ct_loader_options options = {
+        .seed = 3, .batch = 7, .threads = 2, .prefetch = 3, .flip = true, .crop_pad = 1};
+    uint64_t whole[20], part[20];
+
+    run(set, &options, 20, whole);
+    for (int k = 1; k < 20; k += 3) {
+        options.start = k;
+        run(set, &options, 20 - k, part);
+        assert_memory_equal(whole + k, part, (size_t)(20 - k) * sizeof *part);
+    }
+    csctrl_dataset_close(&set);
+}
+
+/* Stopping while threads decode, wait, or have not begun. */
+static void test_shutdown_at_any_moment(void **state)
+{
+    csctrl_dataset *set = numbered_set(state, 60);
+
+    for (int i = 0; i < 60; i++) {
+        const ct_loader_options options = {
+            .seed = 4, .batch = 8, .threads = 1 + i % 4, .prefetch = 1 + i % 3};
+        ct_loader *loader = start(set, &options);
+        for (int b = 0; b < i % 5; b++) {
+            ct_tensor images;
+            const int64_t *labels;
+            expect_ok(ct_loader_next(loader, &images, &labels));
+        }
+        ct_loader_destroy(&loader);
+        ct_loader_destroy(&loader);
+    }
+    ct_loader_destroy(NULL);
+    csctrl_dataset_close(&set);
+}
+
+static void test_no_allocation_after_create(void **state)
+{
+    csctrl_memory_stats before, after;
+    ct_tensor images;
+    const int64_t *labels;
+
+    put_idx_part(state, "set", "train", "", 100, 7, 3); /* 7 -> 4 pixels: resized on the way */
+    csctrl_dataset *set =
+        open_set(config_at(state, "set", "data.size=4", "data.channels=3", "data.holdout=0", NULL));
+    const ct_loader_options options = {
+        .seed = 5, .batch = 10, .threads = 1, .prefetch = 2, .flip = true, .crop_pad = 1};
+    csctrl_memory_get_stats(&before);
+    ct_loader *loader = start(set, &options);
+    expect_ok(ct_loader_next(loader, &images, &labels));
+    csctrl_memory_get_stats(&after);
+    const size_t held = after.bytes - before.bytes, promised = ct_loader_memory(set, &options);
+    assert_true(held >= promised && held < promised + 4096);
+    before = after;
+    for (int b = 0; b < 50; b++)
+        expect_ok(ct_loader_next(loader, &images, &labels));
+    csctrl_memory_get_stats(&after);
+    assert_int_equal(after.allocations, before.allocations);
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+/* A file with the signature of a PNG and nothing else: the open takes it, decoding fails. */
+static csctrl_dataset *partly_broken_set(void **state, int count, int broken_every)
+{
+    char name[64];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "set/%c/%02d.png", "ab"[i % 2], i);
+        if (i % broken_every == 0)
+            put_file(state, name, "\x89PNG\r\n\x1a\n broken", 15);
+        else
+            put_png(state, name, 4 + i % 5, 6, 1);
+    }
+    return open_set(config_at(state, "set", "data.size=4", "data.holdout=0", NULL));
+}
+
+static void test_broken_files_are_replaced(void **state)
+{
+    csctrl_dataset *set = partly_broken_set(state, 30, 6); /* 5 of 30 */
+    ct_loader_options options = {.seed = 6, .batch = 6, .threads = 1, .prefetch = 2};
+    static log_list log;
+    ct_tensor images;
+    const int64_t *labels;
+
+    const uint64_t first = run(set, &options, 20, NULL);
+    for (int threads = 2; threads <= 4; threads++) {
+        options.threads = threads;
+        assert_true(run(set, &options, 20, NULL) == first);
+    }
+    csctrl_log_set(log_collect, &log);
+    ct_loader *loader = start(set, &options);
+    for (int b = 0; b < 20; b++)
+        expect_ok(ct_loader_next(loader, &images, &labels));
+    assert_int_equal(ct_loader_broken(loader), 5);
+    ct_loader_destroy(&loader);
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log.count, 5); /* each named once */
+    for (int i = 0; i < 30; i += 6) {
+        char name[64];
+        snprintf(name, sizeof name, "set/a/%02d.png", i);
+        assert_int_equal(log_count(&log, name), 1);
+    }
+    csctrl_dataset_close(&set);
+}
+
+/* The replacement is the next usable image of the epoch's order. */
+static void test_replacement_rule(void **state)
+{
+    uint8_t good[30] = {0};
+    uint32_t order[10];
+    csctrl_dataset *set = partly_broken_set(state, 10, 5);
+    ct_tensor images;
+    const int64_t *labels;
+
+    for (int64_t i = 0; i < 10; i++) {
+        float pixels[PLANE];
+        csctrl_tensor view =
+            csctrl_tensor_view(CSCTRL_F32, 3, (const int64_t[]){1, SIDE, SIDE}, pixels);
+        good[i] = csctrl_dataset_read(set, i, &view, NULL) == CSCTRL_OK;
+    }
+    ct_order_fill(7, 0, order, 10);
+    ct_loader *loader =
+        start(set, &(ct_loader_options){.seed = 7, .batch = 10, .threads = 1, .prefetch = 1});
+    expect_ok(ct_loader_next(loader, &images, &labels));
+    for (int64_t i = 0; i < 10; i++) {
+        float pixels[PLANE];
+        int64_t label, at = i;
+        csctrl_tensor view =
+            csctrl_tensor_view(CSCTRL_F32, 3, (const int64_t[]){1, SIDE, SIDE}, pixels);
+        while (!good[order[at % 10]])
+            at++;
+        expect_ok(csctrl_dataset_read(set, order[at % 10], &view, &label));
+        assert_memory_equal(pixels, (const float *)images.data + i * PLANE, sizeof pixels);
+        assert_int_equal(labels[i], label);
+    }
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+static void test_all_files_broken(void **state)
+{
+    csctrl_dataset *set = partly_broken_set(state, 8, 1);
+    ct_loader *loader =
+        start(set, &(ct_loader_options){.seed = 1, .batch = 4, .threads = 3, .prefetch = 2});
+    ct_tensor images;
+    const int64_t *labels;
+
+    for (int i = 0; i < 3; i++)
+        expect_fail(ct_loader_next(loader, &images, &labels), CSCTRL_E_FORMAT,
+                    "all of the 8 training images are broken");
+    assert_int_equal(ct_loader_broken(loader), 8);
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+/* Files that vanish after the open are as good as broken. */
+static void test_files_vanish(void **state)
+{
+    csctrl_dataset *set = partly_broken_set(state, 12, 100);
+    ct_tensor images;
+    const int64_t *labels;
+
+    expect_ok(ct_fs_remove_tree(temp_path(state, "set/b")));
+    ct_loader *loader =
+        start(set, &(ct_loader_options){.seed = 1, .batch = 12, .threads = 2, .prefetch = 1});
+    expect_ok(ct_loader_next(loader, &images, &labels));
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(labels[i], 0);
+    assert_int_equal(ct_loader_broken(loader), 7); /* number 0 is broken, 1, 3 ... 11 are gone */
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+static void test_options(void **state)
+{
+    csctrl_dataset *set = numbered_set(state, 20);
+    ct_loader *loader = (ct_loader *)1;
+    const ct_loader_options good = {.batch = 20, .threads = 1, .prefetch = 1};
+    ct_loader_options options = good;
+
+    options.batch = 21;
+    expect_fail(ct_loader_create(&loader, set, &options), CSCTRL_E_CONFIG,
+                "expected at least one batch of 21 images, found 20; lower train.batch");
+    assert_null(loader);
+    options = good;
+    options.threads = 0;
+    expect_fail(ct_loader_create(&loader, set, &options), CSCTRL_E_INVALID, "found 20, 0 and 1");
+    options = good;
+    options.start = -1;
+    expect_fail(ct_loader_create(&loader, set, &options), CSCTRL_E_INVALID, "no negative");
+    for (uint64_t n = 1;; n++) { /* each allocation fails once */
+        ct_mem_fail_from(n);
+        const csctrl_status status = ct_loader_create(&loader, set, &good);
+        ct_mem_fail_from(0);
+        if (status == CSCTRL_OK)
+            break;
+        assert_int_equal(status, CSCTRL_E_NOMEM);
+        assert_null(loader);
+        assert_true(n < 50);
+    }
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+/* Memory that runs out in a decoding thread is an error of next, not a broken file. */
+static void test_failing_memory_in_threads(void **state)
+{
+    csctrl_dataset *set = partly_broken_set(state, 8, 100);
+    ct_tensor images;
+    const int64_t *labels;
+    csctrl_status status = CSCTRL_OK;
+    ct_loader *loader =
+        start(set, &(ct_loader_options){.seed = 1, .batch = 4, .threads = 2, .prefetch = 1});
+
+    ct_mem_fail_from(1);
+    for (int i = 0; i < 10 && status == CSCTRL_OK; i++)
+        status = ct_loader_next(loader, &images, &labels);
+    ct_mem_fail_from(0);
+    expect_fail(status, CSCTRL_E_NOMEM, "out of memory");
+    assert_true(ct_loader_broken(loader) <= 1);
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
+static void test_order(void **state)
+{
+    uint32_t order[100], again[100];
+    bool seen[100] = {false};
+
+    (void)state;
+    ct_order_fill(1, 0, order, 100);
+    for (int i = 0; i < 100; i++) {
+        assert_in_range(order[i], 0, 99);
+        assert_false(seen[order[i]]);
+        seen[order[i]] = true;
+    }
+    ct_order_fill(1, 0, again, 100);
+    assert_memory_equal(order, again, sizeof order);
+    ct_order_fill(1, 1, again, 100);
+    assert_memory_not_equal(order, again, sizeof order);
+    ct_order_fill(1, 0, again, 1);
+    assert_int_equal(again[0], 0);
+    assert_int_equal(ct_order_epochs(1, 10), 1);
+    assert_int_equal(ct_order_epochs(2, 10), 2);
+    assert_int_equal(ct_order_epochs(11, 10), 2);
+    assert_int_equal(ct_order_epochs(12, 10), 3);
+    assert_int_equal(ct_order_epochs(5, 1), 5);
+}
+
+/* Every augmented image is the padded one seen through a window, perhaps mirrored. */
+static void test_augmentation(void **state)
+{
+    const ct_geometry geometry = {.channels = 1, .size = 4};
+    const ct_augmentation augmentation = {.seed = 1, .flip = true, .crop_pad = 2};
+    /* Rows and columns -2 .. 5 by reflection about the border pixels. */
+    static const int fold[] = {2, 1, 0, 1, 2, 3, 2, 1};
+    uint8_t planes[PLANE], out[PLANE];
+    int met[2][5][5] = {0}, ways = 0;
+
+    (void)state;
+    for (int i = 0; i < PLANE; i++)
+        planes[i] = (uint8_t)(10 * i);
+    for (int64_t image = 0; image < 2000; image++) {
+        bool found = false;
+        ct_augment(&augmentation, 0, image, &geometry, planes, out);
+        for (int way = 0; way < 50 && !found; way++) {
+            const int flip = way / 25, dy = way / 5 % 5, dx = way % 5;
+            bool same = true;
+            for (int i = 0; i < PLANE && same; i++) {
+                const int x = flip ? 3 - i % 4 : i % 4;
+                same = out[i] == planes[fold[i / 4 + dy] * 4 + fold[x + dx]];
+            }
+            found = same;
+            met[flip][dy][dx] += same;
+        }
+        assert_true(found);
+    }
+    for (int way = 0; way < 50; way++)
+        ways += met[way / 25][way / 5 % 5][way % 5] > 0;
+    assert_int_equal(ways, 30); /* of 4 pixels, 4 of 5 mirrored windows equal one that is not */
+    const ct_augmentation none = {.seed = 1};
+    ct_augment(&none, 3, 5, &geometry, planes, out);
+    assert_memory_equal(out, planes, sizeof out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_image_once, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_threads_and_prefetch_do_not_matter, temp_make,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_small_set, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_start_in_the_middle, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_shutdown_at_any_moment, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_no_allocation_after_create, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_broken_files_are_replaced, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_replacement_rule, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_all_files_broken, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_files_vanish, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_options, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_failing_memory_in_threads, temp_make, temp_remove),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_augmentation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
