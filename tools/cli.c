@@ -11,6 +11,9 @@
 
 enum { NEAREST_WORD_MAX = 64 };
 
+#undef cli_fail /* the analyser's macros */
+#undef cli_fail_memory
+
 int cli_fail(int code, const char *format, ...)
 {
     va_list list;

@@ -79,6 +79,11 @@ int cli_fail_status(csctrl_status status);
 int cli_fail_status_at(csctrl_status status, const char *where);
 int cli_fail_memory(void);
 int cli_exit_code(csctrl_status status);
+/* The analyser sees one file at a time: show it that these do not return CLI_OK. */
+#ifdef __clang_analyzer__
+#define cli_fail(code, ...) ((void)cli_fail(code, __VA_ARGS__), (code))
+#define cli_fail_memory() ((void)cli_fail_memory(), CLI_MACHINE)
+#endif
 
 /* --- arguments (cli.c) --- */
 int cli_parse(cli_args *args, const cli_command *command, int argc, char **argv);
@@ -132,8 +137,8 @@ int cli_make_dirs(const char *path, bool parents_only);
 int cli_check_out_dir(const char *path, bool force);  /* refuses one that holds anything */
 int cli_check_out_file(const char *path, bool force); /* refuses an existing one */
 char *cli_stem(const char *path);                     /* "a/b.c.png" -> "b.c"; owned */
-/* Number N of the last prefixN[suffix] in a directory; -1 when there is none. */
-int64_t cli_last_numbered(const char *dir, const char *prefix, const char *suffix);
+/* Name of the entry prefixN[suffix] with the greatest number N; owned; NULL when there is none. */
+char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t *number);
 /* First free runs/STEM-N, created empty; owned path. */
 int cli_new_run_dir(const char *stem, char **path);
 

@@ -229,17 +229,14 @@ int cli_config_load(csctrl_config **out, const char *path, const cli_args *args)
 
 /* ---------------------------------------------------------------- saved runs */
 
-/* The config.yaml of a run, given it or one of its checkpoints; owned; NULL when not found. */
+/* The config.yaml of a run or checkpoint; owned; NULL when there is none. */
 static char *saved_config(const char *run)
 {
-    static const char *const places[] = {"config.yaml", "../../config.yaml"};
+    char *path = cli_format("%s/config.yaml", run);
 
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        char *path = cli_format("%s/%s", run, places[i]);
-        if (path != NULL && is_file(path))
-            return path;
-        free(path);
-    }
+    if (path != NULL && is_file(path))
+        return path;
+    free(path);
     return NULL;
 }
 

@@ -102,19 +102,24 @@ static int64_t number_of(const char *name, const char *prefix, const char *suffi
     return strcmp(end, suffix) == 0 ? number : -1;
 }
 
-int64_t cli_last_numbered(const char *dir, const char *prefix, const char *suffix)
+char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t *number)
 {
     struct dirent **entries = NULL;
     const int n = scandir(dir, &entries, NULL, NULL);
-    int64_t last = -1;
+    char *name = NULL;
 
+    *number = -1;
     for (int i = 0; i < n; i++) {
-        const int64_t number = number_of(entries[i]->d_name, prefix, suffix);
-        last = number > last ? number : last;
+        const int64_t found = number_of(entries[i]->d_name, prefix, suffix);
+        if (found > *number) {
+            free(name);
+            name = cli_format("%s", entries[i]->d_name);
+            *number = found;
+        }
         free(entries[i]);
     }
     free(entries);
-    return last;
+    return name;
 }
 
 int cli_new_run_dir(const char *stem, char **path)
@@ -122,10 +127,12 @@ int cli_new_run_dir(const char *stem, char **path)
     char *prefix = cli_format("%s-", stem);
     int code = prefix != NULL ? cli_make_dirs("runs", false) : cli_fail_memory();
     /* Above the highest, so that a new run never takes the number of a deleted one. */
-    int64_t n = code == CLI_OK ? cli_last_numbered("runs", prefix, "") : -1;
+    int64_t last = -1;
 
     *path = NULL;
-    for (n = n < 0 ? 1 : n + 1; code == CLI_OK && *path == NULL; n++) {
+    if (code == CLI_OK)
+        free(cli_last_numbered("runs", prefix, "", &last));
+    for (int64_t n = last < 0 ? 1 : last + 1; code == CLI_OK && *path == NULL; n++) {
         char *next = cli_format("runs/%s%lld", prefix, (long long)n);
         if (next == NULL)
             code = cli_fail_memory();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static const double redraw_seconds = 0.1, line_seconds = 10;
+enum { BAR_LEAST = 5, BAR_MAX = 24 };
 
 static double now(void)
 {
@@ -22,7 +23,7 @@ int cli_progress_init(cli_progress *progress, const cli_args *args)
 {
     const char *format = cli_value(args, "log-format");
 
-    *progress = (cli_progress){.mode = CLI_PROGRESS_LINES};
+    *progress = (cli_progress){.mode = CLI_PROGRESS_LINES, .began = now()};
     if (format != NULL && strcmp(format, "json") == 0)
         progress->mode = CLI_PROGRESS_JSON;
     else if (format != NULL && strcmp(format, "text") != 0)
@@ -54,15 +55,16 @@ void cli_time_text(double seconds, char out[32])
 static int describe(const cli_progress *progress, const csctrl_progress *state, char *out,
                     size_t size)
 {
-    char left[32], rate[32], psnr[32] = "";
+    const bool last = state->step >= state->steps;
+    char duration[32], rate[32], psnr[32] = "";
 
-    cli_time_text(state->seconds_left, left);
+    cli_time_text(last ? progress->last_report - progress->began : state->seconds_left, duration);
     snprintf(rate, sizeof rate, progress->rate < 10 ? "%.1f" : "%.0f", progress->rate);
     if (progress->psnr_known)
         snprintf(psnr, sizeof psnr, "  psnr %.2f dB", progress->psnr);
-    return snprintf(out, size, "step %lld/%lld  objective %.4g%s  %s images/s  %s left",
+    return snprintf(out, size, "step %lld/%lld  objective %.3f%s  %s images/s  %s%s%s",
                     (long long)state->step, (long long)state->steps, state->min_value, psnr, rate,
-                    left);
+                    last ? "in " : "", duration, last ? "" : " left");
 }
 
 static int terminal_width(void)
@@ -76,13 +78,13 @@ static int terminal_width(void)
 
 static void draw_bar(cli_progress *progress, const csctrl_progress *state)
 {
-    char text[256], bar[128] = "";
+    char text[256], bar[BAR_MAX + 1] = "";
     const int width = terminal_width() - 1; /* the last column makes some terminals wrap */
     const int used = describe(progress, state, text, sizeof text);
     int room = width - used - 4;
 
-    room = room > 40 ? 40 : room;
-    if (room >= 5) {
+    room = room > BAR_MAX ? BAR_MAX : room;
+    if (room >= BAR_LEAST) {
         const double share = state->steps > 0 ? (double)state->step / (double)state->steps : 0;
         const int full = (int)(share * room);
         for (int i = 0; i < room; i++)

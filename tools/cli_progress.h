@@ -16,8 +16,8 @@ typedef struct cli_progress {
     cli_progress_mode mode;
     bool bar_shown;
     bool started;
-    double last_report; /* seconds, monotonic */
-    double rate;        /* images/s, smoothed */
+    double began, last_report; /* seconds, monotonic */
+    double rate;               /* images/s, smoothed */
     bool psnr_known;
     double psnr;
 } cli_progress;

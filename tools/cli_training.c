@@ -63,9 +63,11 @@ static bool on_progress(void *user, const csctrl_progress *state)
 static char *last_of(const char *run, const char *folder, const char *suffix)
 {
     char *dir = cli_format("%s/%s", run, folder);
-    const int64_t step = dir != NULL ? cli_last_numbered(dir, "step-", suffix) : -1;
-    char *path = step >= 0 ? cli_format("%s/step-%lld%s", dir, (long long)step, suffix) : NULL;
+    int64_t step = 0;
+    char *name = dir != NULL ? cli_last_numbered(dir, "step-", suffix, &step) : NULL;
+    char *path = name != NULL ? cli_format("%s/%s", dir, name) : NULL;
 
+    free(name);
     free(dir);
     return path;
 }

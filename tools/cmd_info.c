@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "commands.h"
 
@@ -169,6 +170,9 @@ static int run_info(const cli_args *args)
     const char *name = args->operands[0];
     csctrl_model *model = NULL;
     int batch = 0;
+
+    if (access(name, F_OK) != 0 && !cli_is_config(name))
+        return cli_fail(CLI_USAGE, "'%s' is no run directory, checkpoint or config", name);
     int code = cli_is_config(name) ? open_from_config(&model, name, args)
                                    : cli_model_open(&model, &batch, name, NULL, 1, args);
 

@@ -36,8 +36,8 @@ static int train_config(const csctrl_config *config, const char *config_path,
             code = cli_training_run(&trainer, run, progress, args);
         } else {
             code = cli_fail_status(status);
-            if (made)
-                rmdir(run); /* keeps it when something was written */
+            if (made && rmdir(run) == 0) /* keeps it when something was written */
+                rmdir("runs");
         }
     }
     free(run);

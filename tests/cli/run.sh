@@ -73,6 +73,7 @@ missing() {
 }
 
 same() {
+    exists "$1" "$2"
     cmp -s "$1" "$2" || fail "$last: $1 and $2 differ"
 }
 
@@ -145,9 +146,13 @@ finish() {
     found=$?
 }
 
-# Number of the last complete checkpoint of a run.
+# Name of a checkpoint or picture; number of the last complete checkpoint of a run.
+step() {
+    printf 'step-%08d' "$1"
+}
+
 last_step() {
-    ls "$1/checkpoints" | sed -n 's/^step-\([0-9]*\)$/\1/p' | sort -n | tail -n 1
+    ls "$1/checkpoints" | sed -n 's/^step-0*\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1
 }
 
 last='(nothing ran)'

@@ -45,4 +45,4 @@ expect 0 train tiny.yaml --out run --set data.kind=folder --set data.path=photos
     --set train.batch=4 --set train.batches=3
 grep -q '^csctrl: warning: .*cut\.jpg' err || fail 'the broken file is not named'
 grep -v '^csctrl: ' err && fail 'a line on stderr is not ours'
-exists run/checkpoints/step-3
+exists run/checkpoints/step-00000003

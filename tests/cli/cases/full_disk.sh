@@ -25,11 +25,11 @@ image "$square_png" square.png
 found=$?
 last='resume under ulimit -f'
 [ "$found" -eq 2 ] || fail "expected exit code 2, found $found"
-grep -q 'last good checkpoint: run/checkpoints/step-6' err || fail 'the last good checkpoint is not named'
-same run/checkpoints/step-6/model.safetensors before/checkpoints/step-6/model.safetensors
+grep -q 'last good checkpoint: run/checkpoints/step-00000006' err || fail 'the last good checkpoint is not named'
+same run/checkpoints/step-00000006/model.safetensors before/checkpoints/step-00000006/model.safetensors
 expect 0 eval run
 expect 0 resume run --quiet --set train.batches=9
-exists run/checkpoints/step-9
+exists run/checkpoints/step-00000009
 
 # The real thing, where a small file system may be mounted.
 mkdir disk

@@ -17,6 +17,6 @@ for data in '--set data.synthetic_count=100' \
     expect 0 train tiny.yaml --out four $options --set data.loader_threads=4 --set data.prefetch=8
     silent
     for file in model.safetensors state.safetensors; do
-        same one/checkpoints/step-6/$file four/checkpoints/step-6/$file
+        same one/checkpoints/step-00000006/$file four/checkpoints/step-00000006/$file
     done
 done

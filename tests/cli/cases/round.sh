@@ -5,12 +5,12 @@ silent
 says '^step 1/6 '
 says '^step 6/6 .*psnr [0-9.-]+ dB'
 says '^run +a/b/run$'
-says '^picture +a/b/run/pictures/step-6\.png'
-says '^checkpoint +a/b/run/checkpoints/step-6$'
+says '^picture +a/b/run/pictures/step-00000006\.png'
+says '^checkpoint +a/b/run/checkpoints/step-00000006$'
 says '^figures +csctrl eval a/b/run$'
 run=a/b/run
-exists $run/config.yaml $run/manifest.json $run/metrics.jsonl $run/pictures/step-1.png \
-    $run/pictures/step-6.png $run/checkpoints/step-6/model.safetensors
+exists $run/config.yaml $run/manifest.json $run/metrics.jsonl $run/pictures/step-00000001.png \
+    $run/pictures/step-00000006.png $run/checkpoints/step-00000006/model.safetensors
 [ "$(grep -c . $run/metrics.jsonl)" -ge 6 ] || fail 'metrics.jsonl has less than six lines'
 
 expect 0 info $run
@@ -19,7 +19,7 @@ says 'csc autoencoder, shared dictionaries, step 6'
 says '^ +1 +csc +8 x 1 x 4 x 4 +2 +1 +1 x 16 x 16 +8 x 8 x 8 '
 says '^ +3 +csc +16 x 16 x 4 x 4 '
 says '^  resident +[0-9.]+ [KMG]iB'
-expect 0 info $run/checkpoints/step-6 --json
+expect 0 info $run/checkpoints/step-00000006 --json
 silent
 says '"features": 16'
 says '"dictionary": \['

@@ -5,17 +5,17 @@ mv tiny.yaml configs/little.yaml
 expect 0 info little
 says '8 x 1 x 4 x 4'
 complains 2 "config 'litle' not found; did you mean 'little'" train litle
-complains 2 "config 'zzzzzzzzzz' not found; .*little" info zzzzzzzzzz.yaml
+complains 2 "config 'zzzzzzzzzz.yaml' not found; .*little" info zzzzzzzzzz.yaml
 complains 2 "config 'zzzzzzzzzz' not found; .*one of: .*little" train zzzzzzzzzz
 expect 0 train little --quiet --set train.batches=2
 silent
 [ ! -s out ] || fail '--quiet printed something'
-exists runs/little-1/config.yaml runs/little-1/checkpoints/step-2
+exists runs/little-1/config.yaml runs/little-1/checkpoints/step-00000002
 expect 0 train little --quiet --set train.batches=1
-exists runs/little-2/checkpoints/step-1
+exists runs/little-2/checkpoints/step-00000001
 rm -r runs/little-1
 expect 0 train little --quiet --set train.batches=1
-exists runs/little-3/checkpoints/step-1
+exists runs/little-3/checkpoints/step-00000001
 missing runs/little-1
 
 # A run that cannot start leaves no empty directory behind.

@@ -13,7 +13,7 @@ for signal in TERM INT USR1; do
     step=$(last_step run-$signal)
     [ -n "$step" ] || fail "SIG$signal: no checkpoint"
     [ "$(wc -l <err)" -eq 1 ] || fail "SIG$signal: expected one line on stderr"
-    grep -q "^csctrl: interrupted; saved run-$signal/checkpoints/step-$step; continue with: csctrl resume run-$signal$" err ||
+    grep -q "^csctrl: interrupted; saved run-$signal/checkpoints/$(step $step); continue with: csctrl resume run-$signal$" err ||
         fail "SIG$signal: the last line does not say how to go on"
 done
 goal=$((step + 25))
@@ -22,8 +22,8 @@ silent
 # shellcheck disable=SC2086
 expect 0 train tiny.yaml --out whole --quiet $endless --set optim.ema=0.9 --set train.batches=$goal
 for file in model.safetensors state.safetensors; do
-    same run-USR1/checkpoints/step-$goal/$file whole/checkpoints/step-$goal/$file
+    same run-USR1/checkpoints/$(step $goal)/$file whole/checkpoints/$(step $goal)/$file
 done
-cmp -s whole/checkpoints/step-$goal/model.safetensors run-TERM/checkpoints/step-*/model.safetensors &&
+cmp -s whole/checkpoints/$(step $goal)/model.safetensors run-TERM/checkpoints/step-*/model.safetensors &&
     fail 'all checkpoints are equal: nothing was learnt'
 expect 0 resume whole --quiet

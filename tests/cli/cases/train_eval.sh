@@ -8,14 +8,14 @@ same out figures
 expect 0 train tiny.yaml --out run2 --eval --log-format json
 silent
 says '^\{"event":"step","step":1,"steps":6,'
-says '^\{"event":"finished","run":"run2","picture":"run2/pictures/step-6.png","checkpoint":"run2/checkpoints/step-6"\}$'
+says '^\{"event":"finished","run":"run2","picture":"run2/pictures/step-00000006.png","checkpoint":"run2/checkpoints/step-00000006"\}$'
 says '^\{"event":"figures","run":"run2",'
 grep -v '^{.*}$' out && fail 'a line is not a JSON object'
-same run/checkpoints/step-6/model.safetensors run2/checkpoints/step-6/model.safetensors
+same run/checkpoints/step-00000006/model.safetensors run2/checkpoints/step-00000006/model.safetensors
 
 # A seed changes the result, and an environment variable fills in for an unset option only.
 expect 0 train tiny.yaml --out run3 --quiet --set seed=1
-cmp -s run/checkpoints/step-6/model.safetensors run3/checkpoints/step-6/model.safetensors &&
+cmp -s run/checkpoints/step-00000006/model.safetensors run3/checkpoints/step-00000006/model.safetensors &&
     fail 'another seed gives the same parameters'
 CSCTRL_THREADS=2
 export CSCTRL_THREADS
