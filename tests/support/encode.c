@@ -31,7 +31,10 @@ uint8_t *encode_jpeg(int width, int height, int components, int progressive, siz
     info.image_width = (JDIMENSION)width;
     info.image_height = (JDIMENSION)height;
     info.input_components = components;
-    info.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
+    info.in_color_space = components == 1   ? JCS_GRAYSCALE
+                          : components == 3 ? JCS_RGB
+                          : components == 4 ? JCS_CMYK
+                                            : JCS_UNKNOWN;
     jpeg_set_defaults(&info);
     jpeg_set_quality(&info, 95, TRUE);
     if (progressive)

@@ -8,7 +8,8 @@
 /* The image that the tests use: value of channel c at (x, y). */
 uint8_t encode_pattern(int x, int y, int c);
 
-/* JPEG of a smooth image, components 1 (grey), 3 (RGB) or 4 (CMYK); owned: free(). */
+/* JPEG of a smooth image, components 1 (grey), 3 (RGB), 4 (CMYK) or 2 (of no known
+ * meaning); owned: free(). */
 uint8_t *encode_jpeg(int width, int height, int components, int progressive, size_t *size);
 
 /* PNG of encode_pattern. colour: a PNG_COLOR_TYPE, depth: bits (16: the pattern in the high byte,
