@@ -1,0 +1,544 @@
+/* test_game.c - who moves what, and that the gradient of each whole move is that of SPEC 4. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "model/checkpoint.h"
+#include "support/expect.h"
+#include "support/temp.h"
+#include "support/tiny.h"
+
+typedef struct variant {
+    const char *name;
+    int classes;
+    const char *texts[6];
+} variant;
+
+static const variant variants[] = {
+    {"tied binary", 3, {"objective.kind=binary"}},
+    {"tied multi", 3, {"objective.kind=multi"}},
+    {"untied binary", 3, {"model.tied=false"}},
+    {"untied multi, sample-wise",
+     3,
+     {"model.tied=false", "objective.kind=multi", "game.encoder_sample_weight=0.3",
+      "game.decoder_sample_weight=0.7"}},
+    {"generic binary", 3, {"model.arch=generic", "model.layers=6x4s2p1 7x3s1p1 8x4s1p0"}},
+    {"generic multi", 3, {"model.arch=generic", "objective.kind=multi"}},
+    {"sample-wise",
+     3,
+     {"game.encoder_sample_weight=0.5", "game.decoder_sample_weight=0.25", "model.mu=0.05"}},
+    {"signed, five steps", 3, {"model.steps=[5, 4]", "model.nonneg=false", "model.lambda=0.4"}},
+    {"spatial code, colour", 3, {"data.channels=3", "model.layers=6x4s2p1 3x3s1p1"}},
+    {"more classes than labels", 7, {"objective.kind=multi", "objective.gamma=[1, 0.5, 2]"}},
+};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
+static const char *const devices[][2] = {{"device=ref", "precision=f64"},
+                                         {"device=auto", "precision=f32"}};
+
+static csctrl_config *config_of(const variant *v, const char *const device[2])
+{
+    csctrl_config *config = tiny_config_list(v->texts);
+
+    expect_ok(csctrl_config_assign(config, device[0]));
+    expect_ok(csctrl_config_assign(config, device[1]));
+    return config;
+}
+
+/* ---- what changes */
+
+typedef enum kind { DICTIONARY, NORM, STATISTIC } kind;
+
+static kind kind_of(const char *name)
+{
+    const char *last = strrchr(name, '.') + 1;
+
+    return strcmp(last, "dictionary") == 0                         ? DICTIONARY
+           : strcmp(last, "mean") == 0 || strcmp(last, "var") == 0 ? STATISTIC
+                                                                   : NORM;
+}
+
+/* By name, not by the model's own book-keeping. */
+static bool owns(const csctrl_model *m, ct_player player, const char *name)
+{
+    const bool of_encoder = strncmp(name, "encoder.", 8) == 0;
+
+    if (player == CT_DECODER && kind_of(name) == DICTIONARY && m->arch.tied)
+        return true;
+    return of_encoder == (player == CT_ENCODER);
+}
+
+/* Exactly the player's tensors of the wanted sort changed since the snapshot. */
+static void expect_moved(tiny_snapshot *s, ct_player player, bool parameters, bool statistics)
+{
+    const csctrl_model *m = s->model;
+
+    for (size_t i = 0; i < m->param_count; i++) {
+        const char *name = m->params[i].name;
+        const bool wanted = kind_of(name) == STATISTIC ? statistics : parameters;
+        const bool expected = wanted && owns(m, player, name);
+        if (tiny_changed(s, i) != expected)
+            fail_msg("%s %s", name, expected ? "did not move" : "moved");
+    }
+    tiny_forget(s);
+    tiny_take(s, m);
+}
+
+static void check_moves(tiny_game *g, bool rate_only)
+{
+    tiny_snapshot s;
+    double value = NAN;
+
+    tiny_take(&s, g->model);
+    expect_ok(ct_game_max_move(&g->game, g->labels, rate_only, &value));
+    assert_true(isfinite(value));
+    expect_moved(&s, CT_ENCODER, false, false);
+    expect_ok(ct_optim_step(&g->optim, CT_ENCODER, 0.01));
+    expect_moved(&s, CT_ENCODER, true, false);
+    expect_ok(ct_game_follow(&g->game, CT_ENCODER));
+    expect_moved(&s, CT_ENCODER, false, true);
+    expect_ok(ct_game_min_move(&g->game, g->labels, &value));
+    assert_true(isfinite(value));
+    expect_moved(&s, CT_DECODER, false, false);
+    expect_ok(ct_optim_step(&g->optim, CT_DECODER, 0.01));
+    expect_moved(&s, CT_DECODER, true, false);
+    expect_ok(ct_game_follow(&g->game, CT_DECODER));
+    expect_moved(&s, CT_DECODER, false, true);
+    tiny_forget(&s);
+}
+
+static void test_moves(void **state)
+{
+    (void)state;
+    for (int v = 0; v < VARIANTS; v++)
+        for (int d = 0; d < 2; d++) {
+            tiny_game g;
+            tiny_game_open(&g, config_of(&variants[v], devices[d]), variants[v].classes);
+            for (int round = 0; round < 2; round++)
+                check_moves(&g, false);
+            check_moves(&g, true);
+            tiny_game_close(&g);
+        }
+}
+
+/* The dictionary stays on the sphere after either player's update. */
+static void test_atoms_keep_their_length(void **state)
+{
+    tiny_game g;
+
+    (void)state;
+    tiny_game_open(&g, tiny_config("device=ref", "precision=f64", NULL), 3);
+    for (int player = 0; player < CT_PLAYERS; player++) {
+        double value;
+        expect_ok(player == CT_ENCODER ? ct_game_max_move(&g.game, g.labels, false, &value)
+                                       : ct_game_min_move(&g.game, g.labels, &value));
+        expect_ok(ct_optim_step(&g.optim, (ct_player)player, 0.1));
+        for (int l = 0; l < g.model->arch.depth; l++) {
+            const ct_tensor *W = &g.model->layers[l].W;
+            const int64_t size = csctrl_tensor_count(W) / W->shape[0];
+            for (int64_t a = 0; a < W->shape[0]; a++) {
+                double squares = 0.0;
+                for (int64_t i = 0; i < size; i++)
+                    squares += tiny_get(W, a * size + i) * tiny_get(W, a * size + i);
+                assert_true(fabs(squares - 1.0) < 1e-12);
+            }
+        }
+    }
+    tiny_game_close(&g);
+}
+
+/* ---- whole steps */
+
+static void check_step(const char *const texts[])
+{
+    csctrl_config *config = tiny_config_list(texts);
+    csctrl_trainer *t = NULL;
+    csctrl_progress p;
+    tiny_snapshot s;
+
+    expect_ok(csctrl_trainer_create(&t, config, NULL));
+    for (int step = 1; step <= 3; step++) {
+        tiny_take(&s, t->model);
+        expect_ok(csctrl_trainer_step(t, &p));
+        assert_int_equal(p.step, step);
+        for (size_t i = 0; i < t->model->param_count; i++)
+            if (!tiny_changed(&s, i))
+                fail_msg("%s did not move in step %d", t->model->params[i].name, step);
+        tiny_forget(&s);
+    }
+    assert_int_equal(t->optim.moves[CT_ENCODER],
+                     3 * csctrl_config_int(config, "game.encoder_steps"));
+    assert_int_equal(t->optim.moves[CT_DECODER],
+                     3 * csctrl_config_int(config, "game.decoder_steps"));
+    csctrl_trainer_destroy(&t);
+    csctrl_config_destroy(&config);
+}
+
+static void test_steps(void **state)
+{
+    static const char *const more[][6] = {
+        {"game.encoder_steps=2", "game.decoder_steps=2"},
+        {"objective.kind=multi", "game.encoder_steps=2", "game.encoder_rate_only=true"},
+        {"model.arch=generic", "game.decoder_steps=2", "optim.clip=0.1"},
+        {"model.tied=false", "game.encoder_steps=3", "optim.ema=0.9"},
+    };
+
+    (void)state;
+    for (int v = 0; v < VARIANTS; v++)
+        check_step(variants[v].texts);
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
+        check_step(more[i]);
+}
+
+/* With a learning rate of 0 a player's own parameters stay (up to the rounding of the sphere),
+ * while its statistics and the other player's parameters move. */
+static void check_still(const char *lr, ct_player still)
+{
+    csctrl_config *config =
+        tiny_config("model.tied=false", "optim.encoder_lr=0.01", "optim.decoder_lr=0.01", lr, NULL);
+    csctrl_trainer *t = NULL;
+    tiny_snapshot s;
+
+    expect_ok(csctrl_trainer_create(&t, config, NULL));
+    tiny_take(&s, t->model);
+    expect_ok(csctrl_trainer_step(t, NULL));
+    for (size_t i = 0; i < t->model->param_count; i++) {
+        const ct_param *p = &t->model->params[i];
+        const float *before = s.values[i];
+        double most = 0.0;
+        for (int64_t j = 0; j < csctrl_tensor_count(p->value); j++)
+            most = fmax(most, fabs(tiny_get(p->value, j) - (double)before[j]));
+        if (owns(t->model, still, p->name) && kind_of(p->name) != STATISTIC)
+            assert_true(most < 1e-6);
+        else
+            assert_true(most > 1e-4);
+    }
+    tiny_forget(&s);
+    csctrl_trainer_destroy(&t);
+    csctrl_config_destroy(&config);
+}
+
+static void test_resting_player(void **state)
+{
+    (void)state;
+    check_still("optim.encoder_lr=0", CT_ENCODER);
+    check_still("optim.decoder_lr=0", CT_DECODER);
+}
+
+/* ---- the gradient of a whole move against central differences, in double */
+
+typedef struct probe {
+    tiny_game *g;
+    ct_tensor F, xhat; /* own copies */
+    bool rate_only;
+} probe;
+
+static ct_tensor copy_of(const ct_tensor *t)
+{
+    ct_tensor copy = *t;
+
+    copy.data = malloc(ct_tensor_bytes(t));
+    assert_non_null(copy.data);
+    memcpy(copy.data, t->data, ct_tensor_bytes(t));
+    return copy;
+}
+
+static ct_tensor rows(const ct_tensor *F, int which)
+{
+    ct_tensor half = ct_tensor_head(F, F->shape[0] / 2);
+
+    if (which == 1)
+        half.data = (unsigned char *)F->data + ct_tensor_bytes(&half);
+    return half;
+}
+
+/* J plus or minus w mean |z - zhat|^2 at the probe's F. */
+static double objective(probe *p, ct_player player)
+{
+    ct_game *game = &p->g->game;
+    const int64_t count = csctrl_tensor_count(&p->F) / 2;
+    double value = NAN, squares = 0.0;
+
+    expect_ok(ct_objective_eval(game->model->ex, &game->objective,
+                                p->rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, &p->F,
+                                p->g->labels, &value, NULL));
+    for (int64_t i = 0; i < count; i++)
+        squares += pow(tiny_get(&p->F, i) - tiny_get(&p->F, count + i), 2.0);
+    if (p->rate_only)
+        return value;
+    return value + (player == CT_ENCODER ? -1.0 : 1.0) * game->sample_weight[player] * squares /
+                       game->model->batch;
+}
+
+/* f with the present parameters for both; xhat is what it was. */
+static double max_value(probe *p)
+{
+    ct_game *game = &p->g->game;
+    ct_tensor z = rows(&p->F, 0), zhat = rows(&p->F, 1);
+
+    expect_ok(ct_encoder_forward(game->model, &game->real, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
+    expect_ok(
+        ct_encoder_forward(game->model, &game->again, CT_MODE_TRAIN, &p->xhat, &zhat, 0, NULL));
+    return objective(p, CT_ENCODER);
+}
+
+/* g with the present parameter, then f as it was; Z is what it was. */
+static double min_value(probe *p, ct_tensor *moved, int64_t index, double at)
+{
+    ct_game *game = &p->g->game;
+    const ct_tensor z = rows(&p->F, 0);
+    ct_tensor zhat = rows(&p->F, 1);
+    const double present = tiny_get(moved, index);
+
+    expect_ok(ct_decoder_forward(game->model, &game->decoded, CT_MODE_TRAIN, &z, &p->xhat));
+    tiny_set(moved, index, at);
+    expect_ok(ct_model_refresh(game->model, 0));
+    expect_ok(
+        ct_encoder_forward(game->model, &game->again, CT_MODE_TRAIN, &p->xhat, &zhat, 0, NULL));
+    tiny_set(moved, index, present);
+    return objective(p, CT_DECODER);
+}
+
+static double value_at(probe *p, ct_player player, ct_tensor *t, int64_t index, double at,
+                       double offset)
+{
+    tiny_set(t, index, at + offset);
+    expect_ok(ct_model_refresh(p->g->model, 0));
+    const double value = player == CT_ENCODER ? max_value(p) : min_value(p, t, index, at);
+    tiny_set(t, index, at);
+    expect_ok(ct_model_refresh(p->g->model, 0));
+    return value;
+}
+
+/* Some entries of every tensor of the player. */
+static void compare_gradients(probe *p, ct_player player, const char *label)
+{
+    const csctrl_model *m = p->g->model;
+    const double h = 1e-5;
+
+    for (size_t i = 0; i < m->param_count; i++) {
+        const ct_param *param = &m->params[i];
+        const int64_t count = csctrl_tensor_count(param->value), stride = count / 9 + 1;
+        double error = 0.0, size = 0.0;
+        if (kind_of(param->name) == STATISTIC || !owns(m, player, param->name))
+            continue;
+        for (int64_t j = 0; j < count; j += stride) {
+            const double at = tiny_get(param->value, j);
+            const double above = value_at(p, player, param->value, j, at, h);
+            const double below = value_at(p, player, param->value, j, at, -h);
+            const double difference = (above - below) / (2.0 * h);
+            error += pow(tiny_get(param->grad, j) - difference, 2.0);
+            size += difference * difference;
+        }
+        if (!(size > 0.0) || sqrt(error / size) > 1e-6)
+            fail_msg("%s: gradient of %s in the %s's move: relative error %g", label, param->name,
+                     player == CT_ENCODER ? "encoder" : "decoder", sqrt(error / size));
+    }
+}
+
+static void check_gradients(const variant *v)
+{
+    tiny_game g;
+    double value = NAN;
+
+    tiny_game_open(&g, config_of(v, devices[0]), v->classes);
+    g.model->fixed_eta = true;
+    for (int move = 0; move < 3; move++) { /* max, rate alone, min */
+        const ct_player player = move < 2 ? CT_ENCODER : CT_DECODER;
+        expect_ok(player == CT_ENCODER ? ct_game_max_move(&g.game, g.labels, move == 1, &value)
+                                       : ct_game_min_move(&g.game, g.labels, &value));
+        probe p = {.g = &g,
+                   .F = copy_of(&g.game.F),
+                   .xhat = copy_of(&g.game.xhat),
+                   .rate_only = move == 1};
+        double again = NAN;
+        expect_ok(ct_objective_eval(g.model->ex, &g.game.objective,
+                                    move == 1 ? CT_OBJECTIVE_REDUCTION : g.game.kind, &p.F,
+                                    g.labels, &again, NULL));
+        assert_true(value == again);
+        compare_gradients(&p, player, v->name);
+        free(p.F.data);
+        free(p.xhat.data);
+    }
+    tiny_game_close(&g);
+}
+
+static void test_gradients(void **state)
+{
+    (void)state;
+    for (int v = 0; v < VARIANTS; v++)
+        check_gradients(&variants[v]);
+}
+
+/* A class without images adds nothing: 7 declared classes of which 3 occur are 3 classes. */
+static void test_empty_classes_change_nothing(void **state)
+{
+    double values[2][2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tiny_game g;
+        tiny_game_open(&g, tiny_config("objective.kind=multi", "device=ref", "precision=f64", NULL),
+                       i == 0 ? 3 : 7);
+        expect_ok(ct_game_max_move(&g.game, g.labels, false, &values[i][0]));
+        expect_ok(ct_game_min_move(&g.game, g.labels, &values[i][1]));
+        tiny_game_close(&g);
+    }
+    assert_true(values[0][0] == values[1][0] && values[0][1] == values[1][1]);
+}
+
+static void test_label_out_of_range(void **state)
+{
+    tiny_game g;
+    double value;
+
+    (void)state;
+    tiny_game_open(&g, tiny_config("objective.kind=multi", NULL), 3);
+    g.labels[5] = 3;
+    expect_fail(ct_game_max_move(&g.game, g.labels, false, &value), CSCTRL_E_INVALID,
+                "label 3 of image 5 is not in 0..2");
+    tiny_game_close(&g);
+}
+
+/* ---- not finite */
+
+static void expect_unmoved(tiny_snapshot *s, const char *prefix)
+{
+    for (size_t i = 0; i < s->model->param_count; i++)
+        if (strncmp(s->model->params[i].name, prefix, strlen(prefix)) == 0 && tiny_changed(s, i))
+            fail_msg("%s was updated", s->model->params[i].name);
+}
+
+/* A parameter that is not finite stops the first move it takes part in; that move updates nothing.
+ */
+static void poison_parameter(const char *const device[2], const char *arch, size_t index,
+                             double poison)
+{
+    csctrl_config *config = tiny_config(device[0], arch, "model.tied=false", NULL);
+    csctrl_trainer *t = NULL;
+    tiny_snapshot s;
+    char part[96];
+
+    expect_ok(csctrl_trainer_create(&t, config, NULL));
+    expect_ok(csctrl_trainer_step(t, NULL));
+    const ct_param *p = &t->model->params[index % t->model->param_count];
+    if (kind_of(p->name) != STATISTIC) {
+        const bool of_encoder = strncmp(p->name, "encoder.", 8) == 0;
+        tiny_set(p->value, 0, poison);
+        expect_ok(ct_model_refresh(t->model, 0));
+        tiny_take(&s, t->model);
+        snprintf(part, sizeof part, "step 2: parameter '%s' is not finite", p->name);
+        expect_fail(csctrl_trainer_step(t, NULL), CSCTRL_E_NUMERIC, part);
+        assert_int_equal(t->model->step, 1);
+        expect_unmoved(&s, of_encoder ? "" : "decoder.");
+        assert_int_equal(t->optim.moves[CT_DECODER], 1);
+        if (of_encoder)
+            assert_int_equal(t->optim.moves[CT_ENCODER], 1);
+        tiny_forget(&s);
+    }
+    csctrl_trainer_destroy(&t);
+    csctrl_config_destroy(&config);
+}
+
+static void test_poisoned_parameter(void **state)
+{
+    static const char *const on[][2] = {{"device=ref"}, {"device=auto"}};
+
+    (void)state;
+    for (size_t d = 0; d < 2; d++)
+        for (size_t i = 0; i < 12; i++) {
+            poison_parameter(on[d], "model.arch=csc", i, NAN);
+            poison_parameter(on[d], "model.arch=csc", i, INFINITY);
+            poison_parameter(on[d], "model.arch=generic", i, NAN);
+        }
+}
+
+static void poison_image(const char *device, const char *arch, double poison)
+{
+    tiny_game g;
+    tiny_snapshot s;
+    double value;
+
+    tiny_game_open(&g, tiny_config(device, arch, NULL), 3);
+    csctrl_tensor images = tiny_images(TINY_BATCH, 1, 2);
+    tiny_set(&images, 100, poison);
+    expect_ok(ct_game_load(&g.game, &images));
+    tiny_take(&s, g.model);
+    csctrl_status status = ct_game_max_move(&g.game, g.labels, false, &value);
+    if (status == CSCTRL_OK) /* thresholds pass over a NaN; its gradient does not */
+        status = ct_optim_step(&g.optim, CT_ENCODER, 0.01);
+    assert_int_equal(status, CSCTRL_E_NUMERIC);
+    expect_fail(ct_game_check(&g.game, CT_ENCODER), CSCTRL_E_NUMERIC,
+                "the images of the batch are not finite");
+    expect_unmoved(&s, "");
+    assert_int_equal(g.optim.moves[CT_ENCODER], 0);
+    tiny_forget(&s);
+    tiny_free(&images);
+    tiny_game_close(&g);
+}
+
+static void test_poisoned_image(void **state)
+{
+    (void)state;
+    poison_image("device=ref", "model.arch=csc", NAN);
+    poison_image("device=ref", "model.arch=csc", -INFINITY);
+    poison_image("device=auto", "model.arch=csc", NAN);
+    poison_image("device=auto", "model.arch=generic", NAN);
+}
+
+/* The run ends with the error; what was saved before is as it was and can be resumed. */
+static void test_poisoned_run_keeps_its_checkpoint(void **state)
+{
+    csctrl_config *config = tiny_config("train.batches=6", "train.checkpoint_every=2", NULL);
+    const char *run = temp_path(state, "run");
+    char *latest = NULL;
+    csctrl_trainer *t = NULL;
+    csctrl_model *m = NULL;
+    csctrl_model_info info;
+
+    expect_ok(csctrl_trainer_create(&t, config, run));
+    expect_ok(csctrl_trainer_step(t, NULL));
+    expect_ok(csctrl_trainer_step(t, NULL));
+    expect_ok(csctrl_trainer_save(t));
+    tiny_set(tiny_param(t->model, "encoder.1.norm.scale")->value, 2, NAN);
+    expect_fail(csctrl_trainer_run(t, NULL, NULL), CSCTRL_E_NUMERIC,
+                "step 3: parameter 'encoder.1.norm.scale' is not finite");
+    csctrl_trainer_destroy(&t);
+    latest = tiny_text(temp_path(state, "run/checkpoints/latest"));
+    assert_string_equal(latest, "step-00000002\n");
+    expect_ok(csctrl_model_load(&m, run, NULL, 0, 4));
+    csctrl_model_get_info(m, &info);
+    assert_int_equal(info.step, 2);
+    expect_ok(csctrl_trainer_resume(&t, run, NULL, 0));
+    expect_ok(csctrl_trainer_run(t, NULL, NULL));
+    assert_int_equal(t->model->step, 6);
+    csctrl_trainer_destroy(&t);
+    csctrl_model_destroy(&m);
+    csctrl_config_destroy(&config);
+    free(latest);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_atoms_keep_their_length),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_resting_player),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_empty_classes_change_nothing),
+        cmocka_unit_test(test_label_out_of_range),
+        cmocka_unit_test(test_poisoned_parameter),
+        cmocka_unit_test(test_poisoned_image),
+        cmocka_unit_test_setup_teardown(test_poisoned_run_keeps_its_checkpoint, temp_make,
+                                        temp_remove),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
