@@ -74,7 +74,7 @@ static void csc_values(op_run *run, const void *params)
     ct_exec *ex = op_exec(run);
     const bool nonneg = *(const bool *)params;
     const ct_prox prox = {0.5, 0.8, 0.6, nonneg};
-    const double v[] = {2, 0.8, 0.7, 0, -0.7, -2, NAN};
+    const double v[] = {2, 0.75, 0.5, 0, -0.75, -2, NAN};
     const double want[] = {0.6 / 1.3, 0, 0, 0, 0, nonneg ? 0 : -0.6 / 1.3, NAN};
     ct_tensor grad = OP_INPUT(run, 1, 7), z = OP_OUTPUT(run, 7);
 

@@ -74,11 +74,11 @@ void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, 
 void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, const void *args,
                 double *sums)
 {
-    enum { BLOCKS = 32 };
+    enum { BLOCKS = 32, FEW = 1 << 14 };
     const int64_t size = (count + BLOCKS - 1) / BLOCKS;
     double partial[BLOCKS][CT_MAX_SUMS];
 
-#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic) if (count * width > FEW)
     for (int b = 0; b < BLOCKS; b++) {
         const int64_t begin = b * size < count ? b * size : count;
         loop(args, begin, begin + size < count ? begin + size : count, partial[b]);
