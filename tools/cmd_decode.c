@@ -10,6 +10,17 @@ static double element(const csctrl_tensor *tensor, int64_t index)
                                        : (double)((const float *)tensor->data)[index];
 }
 
+static void shape_text(const csctrl_tensor *tensor, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(out, size, "[");
+
+    for (int i = 0; i < tensor->ndim && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "",
+                              (long long)tensor->shape[i]);
+    if (n < size)
+        snprintf(out + n, size - n, "]");
+}
+
 /* Codes as f32[n, d], from float32 or float64 of shape [n, d] or [d]. */
 static int convert(csctrl_tensor *z, const csctrl_tensor *raw, int features, const char *path)
 {
@@ -19,12 +30,12 @@ static int convert(csctrl_tensor *z, const csctrl_tensor *raw, int features, con
     if (raw->dtype != CSCTRL_F32 && raw->dtype != CSCTRL_F64)
         return cli_fail(CLI_USAGE, "%s: expected float32 or float64 codes, found %s", path,
                         csctrl_dtype_name(raw->dtype));
-    if (raw->ndim < 1 || raw->ndim > 2 || d != features || n < 1)
-        return cli_fail(CLI_USAGE,
-                        "%s: expected an array of shape [n, %d], found %d dimension%s, the last "
-                        "of %lld (the model has %d features)",
-                        path, features, raw->ndim, raw->ndim == 1 ? "" : "s", (long long)d,
-                        features);
+    if (raw->ndim < 1 || raw->ndim > 2 || d != features || n < 1) {
+        char found[96];
+        shape_text(raw, found, sizeof found);
+        return cli_fail(CLI_USAGE, "%s: expected an array of shape [n, %d], found %s", path,
+                        features, found);
+    }
     if (cli_tensor_alloc(z, 2, (const int64_t[]){n, d}) != CLI_OK)
         return CLI_MACHINE;
     for (int64_t i = 0; i < n * d; i++) {
