@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -184,27 +185,43 @@ done:
     return status;
 }
 
+static csctrl_status remove_matching(const char *folder, const char *pattern)
+{
+    ct_name_list list = {0};
+    csctrl_status status = CSCTRL_OK;
+
+    CT_TRY(ct_fs_list(folder, &list));
+    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++) {
+        if (fnmatch(pattern, list.names[i], 0) != 0)
+            continue;
+        char *path = ct_path_join(folder, list.names[i]);
+        status = path != NULL ? ct_fs_remove_tree(path) : CSCTRL_E_NOMEM;
+        ct_free(path);
+    }
+    ct_fs_list_free(&list);
+    return status;
+}
+
+/* What a process that was killed while writing may have left; nothing else. */
 static csctrl_status remove_unfinished(const char *path)
 {
-    char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
-    ct_name_list list = {0};
-    csctrl_status status = CSCTRL_E_NOMEM;
+    static const char *const left[][2] = {
+        {"", METRICS ".??????"},
+        {PICTURES, "step-*.png.??????"},
+        {CT_CHECKPOINT_FOLDER, ".unfinished"},
+        {CT_CHECKPOINT_FOLDER, "latest.??????"},
+        {CT_CHECKPOINT_FOLDER, "best.??????"},
+    };
+    csctrl_status status = CSCTRL_OK;
 
-    if (folder == NULL)
-        return status;
-    CT_GOTO(status, ct_fs_list(folder, &list));
-    for (size_t i = 0; i < list.count; i++) {
-        if (list.names[i][0] != '.')
-            continue;
-        char *unfinished = ct_path_join(folder, list.names[i]);
-        status = unfinished != NULL ? ct_fs_remove_tree(unfinished) : CSCTRL_E_NOMEM;
-        ct_free(unfinished);
-        if (status != CSCTRL_OK)
-            break;
+    for (size_t i = 0; i < sizeof left / sizeof left[0] && status == CSCTRL_OK; i++) {
+        char *folder = ct_path_join(path, left[i][0]);
+        if (folder == NULL)
+            return CSCTRL_E_NOMEM;
+        if (ct_fs_is_dir(folder))
+            status = remove_matching(folder, left[i][1]);
+        ct_free(folder);
     }
-done:
-    ct_fs_list_free(&list);
-    ct_free(folder);
     return status;
 }
 

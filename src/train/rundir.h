@@ -30,8 +30,8 @@ csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts);
 /* Append one line; open, write, close, so that a reader sees whole lines. */
 csctrl_status ct_rundir_log(const char *path, const ct_metrics *metrics);
 
-/* Drop the lines behind `step`, and checkpoints that were not finished: a resumed run writes them
- * anew. */
+/* Drop the lines behind `step`, a torn last one, and files that were not finished: a resumed run
+ * writes them anew. */
 csctrl_status ct_rundir_rewind(const char *path, int64_t step);
 
 /* PATH/pictures/step-N.png (owned: ct_free). */

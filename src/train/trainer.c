@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "model/checkpoint.h"
 #include "train/rundir.h"
@@ -123,6 +124,21 @@ static csctrl_status continue_run(csctrl_trainer *t, const csctrl_config *config
     return start_loader(t);
 }
 
+/* A checkpoint alone is not enough: the run goes on in its directory. */
+static csctrl_status expect_run(const char *path)
+{
+    char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
+
+    if (folder == NULL)
+        return CSCTRL_E_NOMEM;
+    const bool there = ct_fs_is_dir(folder);
+    ct_free(folder);
+    return there ? CSCTRL_OK
+                 : ct_fail(CSCTRL_E_NOT_FOUND,
+                           "%s: expected a run directory, found no folder %s in it", path,
+                           CT_CHECKPOINT_FOLDER);
+}
+
 csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
                                     const char *const *overrides, size_t count)
 {
@@ -132,6 +148,7 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
     csctrl_status status = CSCTRL_OK;
 
     *out = NULL;
+    CT_GOTO(status, expect_run(run_dir));
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
     CT_GOTO(status, create_trainer(out));
