@@ -19,7 +19,7 @@ cmp -s run/checkpoints/step-00000006/model.safetensors run3/checkpoints/step-000
     fail 'another seed gives the same parameters'
 CSCTRL_THREADS=2
 export CSCTRL_THREADS
-expect 0 train tiny.yaml --out run4 --quiet
+expect 0 train tiny.yaml --out run4 --quiet --set train.batches=1
 grep -q '^threads: 1$' run4/config.yaml || fail 'CSCTRL_THREADS replaced the value of the config'
-expect 0 train tiny.yaml --out run5 --quiet --set threads=0
+expect 0 train tiny.yaml --out run5 --quiet --set threads=0 --set train.batches=1
 grep -q '^threads: 2$' run5/config.yaml || fail 'CSCTRL_THREADS was not used'
