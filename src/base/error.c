@@ -40,8 +40,7 @@ const char *csctrl_last_error(void)
     return last_error;
 }
 
-/* Names and values from files may hold line breaks; the message is one line all the same. */
-static void make_line(char *text)
+void ct_one_line(char *text)
 {
     for (; *text != '\0'; text++)
         if ((unsigned char)*text < ' ' || *text == 127)
@@ -57,7 +56,7 @@ csctrl_status ct_fail(csctrl_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    make_line(message);
+    ct_one_line(message);
     memcpy(last_error, message, sizeof message);
     return status;
 }
@@ -71,7 +70,7 @@ csctrl_status ct_fail_context(csctrl_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
-    make_line(prefix);
+    ct_one_line(prefix);
     snprintf(message, sizeof message, "%s: %.500s", prefix, last_error);
     memcpy(last_error, message, sizeof message);
     return status;

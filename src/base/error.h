@@ -19,6 +19,9 @@ csctrl_status ct_fail(csctrl_status status, const char *format, ...) CT_PRINTF(2
 /* Put "prefix: " before the message of the last failure and return `status` unchanged. */
 csctrl_status ct_fail_context(csctrl_status status, const char *format, ...) CT_PRINTF(2, 3);
 
+/* Control characters become '?': names from files may hold line breaks, messages are one line. */
+void ct_one_line(char *text);
+
 /* Leave the function with the first status that is not CSCTRL_OK. */
 #define CT_TRY(call)                                                                               \
     do {                                                                                           \

@@ -25,6 +25,7 @@ void ct_log(csctrl_log_level level, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    ct_one_line(message);
     pthread_mutex_lock(&lock);
     if (receiver != NULL)
         receiver(receiver_user, level, message);

@@ -281,6 +281,52 @@ static void test_broken_member(void **state)
     csctrl_config_destroy(&config);
 }
 
+/* A line break in a member's name does not break the line of the message. */
+static void test_name_with_line_break(void **state)
+{
+    csctrl_config *config = config_at(state, "x.tar", "data.holdout=0", NULL);
+    static log_list log;
+    csctrl_dataset_info info;
+    tar_file *tar = tar_begin(state, "x.tar");
+
+    tar_add_png(tar, "a/1.png", 8, 8, 1);
+    tar_add(tar, "a/two\nlines.png", "text", 4);
+    tar_end(tar);
+    csctrl_log_set(log_collect, &log);
+    csctrl_dataset *set = open_set(config, CSCTRL_SPLIT_TRAIN, &info);
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log.count, 1);
+    assert_int_equal(log_count(&log, "x.tar:a/two?lines.png: left out: neither"), 1);
+    csctrl_dataset_close(&set);
+    csctrl_config_destroy(&config);
+}
+
+/* The splits of a compressed archive do not each hold the images of both. */
+static void test_splits_share_no_memory(void **state)
+{
+    static uint8_t noise[3 << 20];
+    csctrl_config *config = config_at(state, "x.tar.gz", NULL);
+    csctrl_dataset_info train, test;
+    tar_file *tar = tar_begin(state, "x.tar.gz");
+
+    memcpy(noise, "\x89PNG\r\n\x1a\n", 8);
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s/a/%d.png", i < 6 ? "train" : "test", i);
+        tar_add(tar, name, noise, sizeof noise);
+    }
+    tar_end(tar);
+    csctrl_dataset *set = open_set(config, CSCTRL_SPLIT_TRAIN, &train);
+    csctrl_dataset_close(&set);
+    set = open_set(config, CSCTRL_SPLIT_TEST, &test);
+    csctrl_dataset_close(&set);
+    csctrl_config_destroy(&config);
+    assert_int_equal(train.count, 6);
+    assert_int_equal(test.count, 2);
+    assert_true(train.memory >= 6 * sizeof noise && train.memory < 9 * sizeof noise);
+    assert_true(test.memory >= 2 * sizeof noise && test.memory < 3 * sizeof noise);
+}
+
 /* One real archive of each layout. */
 static void test_real_archives(void **state)
 {
@@ -335,6 +381,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_truncated, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_absurd_size, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_broken_member, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_name_with_line_break, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_splits_share_no_memory, temp_make, temp_remove),
         cmocka_unit_test(test_real_archives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
