@@ -93,15 +93,23 @@ csctrl_status ct_fs_size(const char *path, int64_t *bytes)
     return CSCTRL_OK;
 }
 
+static csctrl_status fail_too_large(const char *path, size_t limit)
+{
+    return ct_fail(CSCTRL_E_FORMAT, "%s: larger than the %zu bytes expected at most", path, limit);
+}
+
 static csctrl_status read_all(int fd, const char *path, size_t limit, unsigned char **data,
                               size_t *size)
 {
     size_t capacity = 1 << 16, length = 0;
     struct stat info;
 
-    if (fstat(fd, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size < limit)
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+        if ((uint64_t)info.st_size > limit)
+            return fail_too_large(path, limit);
         capacity =
             (size_t)info.st_size + 2; /* one more than needed: the end is seen without growing */
+    }
     unsigned char *block = ct_alloc(capacity);
     if (block == NULL)
         return CSCTRL_E_NOMEM;
@@ -118,8 +126,7 @@ static csctrl_status read_all(int fd, const char *path, size_t limit, unsigned c
         length += (size_t)n;
         if (length > limit) {
             ct_free(block);
-            return ct_fail(CSCTRL_E_FORMAT, "%s: larger than the %zu bytes expected at most", path,
-                           limit);
+            return fail_too_large(path, limit);
         }
         if (length + 1 == capacity) {
             unsigned char *more = ct_realloc(block, 2 * capacity);

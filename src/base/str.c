@@ -97,8 +97,8 @@ char *ct_double_text(double value, char out[32])
     locale_t c;
     const locale_t before = enter_c_locale(&c);
 
-    /* More digits may be shorter: 10 rather than 1e+01. */
-    for (int digits = 1; digits <= 17; digits++) {
+    /* More digits may be shorter: 10 rather than 1e+01. But never shorter than their number. */
+    for (int digits = 1; digits <= 17 && (size_t)digits < least; digits++) {
         char text[32];
         const size_t length = (size_t)snprintf(text, sizeof text, "%.*g", digits, value);
         if (length < least && (strtod(text, NULL) == value || digits == 17)) {

@@ -293,17 +293,27 @@ done:
 
 /* ---- life */
 
-csctrl_status csctrl_config_create(csctrl_config **out)
+/* Without values: not yet fit for anything but to be filled or destroyed. */
+static csctrl_status make_empty(csctrl_config **out)
 {
     csctrl_config *config = ct_calloc(1, sizeof *config);
-    csctrl_status status = CSCTRL_E_NOMEM;
 
-    *out = NULL;
+    *out = config;
     if (config == NULL)
         return CSCTRL_E_NOMEM;
     config->values = ct_calloc(csctrl_option_count(), sizeof *config->values);
     if (config->values == NULL)
-        goto done;
+        csctrl_config_destroy(out);
+    return *out != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+}
+
+csctrl_status csctrl_config_create(csctrl_config **out)
+{
+    csctrl_config *config;
+    csctrl_status status = CSCTRL_OK;
+
+    *out = NULL;
+    CT_TRY(make_empty(&config));
     for (size_t i = 0; i < csctrl_option_count(); i++) {
         const csctrl_option *option = csctrl_option_at(i);
         CT_GOTO(status, set_option(config, option, option->default_text));
@@ -315,21 +325,34 @@ done:
     return status;
 }
 
+static csctrl_status value_copy(value *to, const value *from)
+{
+    *to = (value){.integer = from->integer, .count = from->count, .text = ct_strdup(from->text)};
+    if (to->text == NULL)
+        return CSCTRL_E_NOMEM;
+    if (from->count == 0)
+        return CSCTRL_OK;
+    to->reals = ct_alloc(from->count * sizeof *to->reals);
+    if (to->reals == NULL)
+        return CSCTRL_E_NOMEM;
+    memcpy(to->reals, from->reals, from->count * sizeof *to->reals);
+    return CSCTRL_OK;
+}
+
 csctrl_status csctrl_config_copy(csctrl_config **out, const csctrl_config *config)
 {
     csctrl_config *copy;
+    csctrl_status status = CSCTRL_OK;
 
     *out = NULL;
-    CT_TRY(csctrl_config_create(&copy));
-    for (size_t i = 0; i < csctrl_option_count(); i++) {
-        const csctrl_status status = set_option(copy, csctrl_option_at(i), config->values[i].text);
-        if (status != CSCTRL_OK) {
-            csctrl_config_destroy(&copy);
-            return status;
-        }
-    }
+    CT_TRY(make_empty(&copy));
+    for (size_t i = 0; i < csctrl_option_count(); i++)
+        CT_GOTO(status, value_copy(&copy->values[i], &config->values[i]));
     *out = copy;
-    return CSCTRL_OK;
+    copy = NULL;
+done:
+    csctrl_config_destroy(&copy);
+    return status;
 }
 
 void csctrl_config_destroy(csctrl_config **config)

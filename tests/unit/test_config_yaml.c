@@ -84,54 +84,55 @@ static void test_nothing_is_fine(void **state)
     csctrl_config_destroy(&config);
 }
 
+static const char *const refusals[][2] = {
+    {"seed: 1\nmodel:\n  lamda: 0.1\n",
+     "a.yaml:3: unknown key \"model.lamda\"; the nearest known one is model.lambda"},
+    {"optm:\n  encoder_lr: 1\n", "a.yaml:2: unknown key \"optm.encoder_lr\""},
+    {"sed: 1\n", "a.yaml:1: unknown key \"sed\"; the nearest known one is seed"},
+    {"train:\n  batch: one\n", "a.yaml:2: train.batch: expected a whole number"},
+    {"train:\n  batch: 1\n", "a.yaml:2: train.batch: expected a whole number from 2"},
+    {"train:\n  batch:\n", "train.batch: expected a whole number"},
+    {"seed: 1\nseed: 2\n", "a.yaml:2: key seed is given a second time"},
+    {"train:\n  batch: 8\n  batch: 8\n", "a.yaml:3: key train.batch is given a second time"},
+    {"train.batch: 8\ntrain:\n  batch: 8\n", "a.yaml:3: key train.batch is given a second"},
+    {"train: {}\nseed: 1\ntrain: {}\n", "a.yaml:3: section train is given a second time"},
+    {"train: 5\n", "a.yaml:1: train is a section: expected keys under it"},
+    {"train: [5]\n", "a.yaml:1: train is a section"},
+    {"seed: {}\n", "a.yaml:1: expected the name of a section, found \"seed\""},
+    {"foo: {}\n", "a.yaml:1: expected the name of a section, found \"foo\""},
+    {"seed: {a: 1}\n", "a.yaml:1: unknown key \"seed.a\""},
+    {"train:\n  batch: {a: 1}\n", "a.yaml:2: expected a value, found a mapping"},
+    {"seed: [1]\n", "a.yaml:1: seed: expected a single value, found a list"},
+    {"no_such: [1]\n", "unknown key \"no_such\""},
+    {"model:\n  lambda: [1, [2]]\n", "a.yaml:2: expected a list of numbers"},
+    {"model:\n  lambda: ['1,2']\n", "a.yaml:2: expected a list of numbers"},
+    {"model:\n  lambda: [1, {a: 2}]\n", "a.yaml:2: expected a list of numbers"},
+    {"model:\n  lambda: []\n", "a.yaml:2: model.lambda: expected a number"},
+    {"[1, 2]\n", "a.yaml:1: expected a mapping of keys"},
+    {"just text\n", "a.yaml:1: expected a mapping of keys"},
+    {"[a]: 1\n", "a.yaml:1: expected a key"},
+    {"seed: &a 1\n", "a.yaml:1: anchors (&) and aliases (*) are not supported"},
+    {"data: &a {flip: true}\n", "a.yaml:1: anchors"},
+    {"seed: 1\ntrain:\n  batch: *a\n", "a.yaml:3: anchors"},
+    {"seed: !!int 1\n", "a.yaml:1: tags (!) are not supported"},
+    {"data: !x {}\n", "a.yaml:1: tags"},
+    {"seed: 1\n---\nseed: 2\n", "a.yaml:2: expected one document, found a second"},
+    {"data: {path: \"a\\0b\"}\n", "a.yaml:1: expected text, found a zero byte"},
+    {"data: {path: \"a\\nb\"}\n", "a.yaml:1: data.path: expected text without line breaks"},
+    {"model: {lambda: [1\n", "not YAML"},
+    {"data:\n  flip: true\n kind: idx\n", "a.yaml:3: not YAML"},
+    {"\tseed: 1\n", "a.yaml:1: not YAML"},
+    {"data: {path: \"\x01\"}\n", "not YAML: control characters"},
+    {"data: {path: \xFF}\n", "not YAML: invalid leading UTF-8"},
+};
+
 static void test_refusals_name_file_line_and_key(void **state)
 {
-    const char *const cases[][2] = {
-        {"seed: 1\nmodel:\n  lamda: 0.1\n",
-         "a.yaml:3: unknown key \"model.lamda\"; the nearest known one is model.lambda"},
-        {"optm:\n  encoder_lr: 1\n", "a.yaml:2: unknown key \"optm.encoder_lr\""},
-        {"sed: 1\n", "a.yaml:1: unknown key \"sed\"; the nearest known one is seed"},
-        {"train:\n  batch: one\n", "a.yaml:2: train.batch: expected a whole number"},
-        {"train:\n  batch: 1\n", "a.yaml:2: train.batch: expected a whole number from 2"},
-        {"train:\n  batch:\n", "train.batch: expected a whole number"},
-        {"seed: 1\nseed: 2\n", "a.yaml:2: key seed is given a second time"},
-        {"train:\n  batch: 8\n  batch: 8\n", "a.yaml:3: key train.batch is given a second time"},
-        {"train.batch: 8\ntrain:\n  batch: 8\n", "a.yaml:3: key train.batch is given a second"},
-        {"train: {}\nseed: 1\ntrain: {}\n", "a.yaml:3: section train is given a second time"},
-        {"train: 5\n", "a.yaml:1: train is a section: expected keys under it"},
-        {"train: [5]\n", "a.yaml:1: train is a section"},
-        {"seed: {}\n", "a.yaml:1: expected the name of a section, found \"seed\""},
-        {"foo: {}\n", "a.yaml:1: expected the name of a section, found \"foo\""},
-        {"seed: {a: 1}\n", "a.yaml:1: unknown key \"seed.a\""},
-        {"train:\n  batch: {a: 1}\n", "a.yaml:2: expected a value, found a mapping"},
-        {"seed: [1]\n", "a.yaml:1: seed: expected a single value, found a list"},
-        {"no_such: [1]\n", "unknown key \"no_such\""},
-        {"model:\n  lambda: [1, [2]]\n", "a.yaml:2: expected a list of numbers"},
-        {"model:\n  lambda: ['1,2']\n", "a.yaml:2: expected a list of numbers"},
-        {"model:\n  lambda: [1, {a: 2}]\n", "a.yaml:2: expected a list of numbers"},
-        {"model:\n  lambda: []\n", "a.yaml:2: model.lambda: expected a number"},
-        {"[1, 2]\n", "a.yaml:1: expected a mapping of keys"},
-        {"just text\n", "a.yaml:1: expected a mapping of keys"},
-        {"[a]: 1\n", "a.yaml:1: expected a key"},
-        {"seed: &a 1\n", "a.yaml:1: anchors (&) and aliases (*) are not supported"},
-        {"data: &a {flip: true}\n", "a.yaml:1: anchors"},
-        {"seed: 1\ntrain:\n  batch: *a\n", "a.yaml:3: anchors"},
-        {"seed: !!int 1\n", "a.yaml:1: tags (!) are not supported"},
-        {"data: !x {}\n", "a.yaml:1: tags"},
-        {"seed: 1\n---\nseed: 2\n", "a.yaml:2: expected one document, found a second"},
-        {"data: {path: \"a\\0b\"}\n", "a.yaml:1: expected text, found a zero byte"},
-        {"data: {path: \"a\\nb\"}\n", "a.yaml:1: data.path: expected text without line breaks"},
-        {"model: {lambda: [1\n", "not YAML"},
-        {"data:\n  flip: true\n kind: idx\n", "a.yaml:3: not YAML"},
-        {"\tseed: 1\n", "a.yaml:1: not YAML"},
-        {"data: {path: \"\x01\"}\n", "not YAML: control characters"},
-        {"data: {path: \xFF}\n", "not YAML: invalid leading UTF-8"},
-    };
     csctrl_config *config = fresh();
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        expect_fail(parse(config, cases[i][0]), CSCTRL_E_CONFIG, cases[i][1]);
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        expect_fail(parse(config, refusals[i][0]), CSCTRL_E_CONFIG, refusals[i][1]);
     for (size_t i = 0; i < csctrl_option_count(); i++) {
         const csctrl_option *o = csctrl_option_at(i);
         assert_string_equal(csctrl_config_text(config, o->key), o->default_text);
@@ -361,7 +362,7 @@ static void test_out_of_memory(void **state)
         assert_true(parsed == CSCTRL_OK || parsed == CSCTRL_E_NOMEM);
         assert_int_equal(csctrl_config_int(config, "seed"), parsed == CSCTRL_OK ? 9 : 0);
     }
-    assert_true(n > 100);
+    assert_true(n > csctrl_option_count()); /* every value of the copy was refused once */
     csctrl_config_destroy(&config);
 }
 

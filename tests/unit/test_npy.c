@@ -114,58 +114,57 @@ static void test_headers_that_are_fine(void **state)
 
 #define F4 "{'descr': '<f4', 'fortran_order': False, 'shape': "
 
+static const struct {
+    const char *header;
+    size_t payload;
+    csctrl_status status;
+    const char *part;
+} bad_headers[] = {
+    {"", 0, CSCTRL_E_FORMAT, "expected a dict"},
+    {"{}", 0, CSCTRL_E_FORMAT, "found no descr"},
+    {"{'descr': '<f4'}", 0, CSCTRL_E_FORMAT, "found no fortran_order"},
+    {"{'descr': '<f4', 'fortran_order': False}", 0, CSCTRL_E_FORMAT, "found no shape"},
+    {"{'descr': '<f4', 'descr': '<f4'}", 0, CSCTRL_E_FORMAT, "repeated key \"descr\""},
+    {"{'other': 1}", 0, CSCTRL_E_FORMAT, "unknown key \"other\""},
+    {"{'descr' '<f4'}", 0, CSCTRL_E_FORMAT, "expected a colon"},
+    {"{descr: '<f4'}", 0, CSCTRL_E_FORMAT, "expected a quoted word"},
+    {"{'descr", 0, CSCTRL_E_FORMAT, "expected a quoted word"},
+    {"{'descr': '<f4'; }", 0, CSCTRL_E_FORMAT, "expected a comma or the end of the dict"},
+    {"{'descr': '<f4',", 0, CSCTRL_E_FORMAT, "expected a quoted word"},
+    {F4 "(2,)} x", 8, CSCTRL_E_FORMAT, "expected nothing behind the dict"},
+    {F4 "(2)}", 8, CSCTRL_E_FORMAT, "expected a comma"},
+    {F4 "2}", 8, CSCTRL_E_FORMAT, "expected a tuple"},
+    {F4 "(-2,)}", 8, CSCTRL_E_FORMAT, "expected an extent"},
+    {F4 "(2,,)}", 8, CSCTRL_E_FORMAT, "expected an extent"},
+    {F4 "(,)}", 8, CSCTRL_E_FORMAT, "expected an extent"},
+    {F4 "(2 2)}", 8, CSCTRL_E_FORMAT, "expected a comma"},
+    {F4 "(2,", 8, CSCTRL_E_FORMAT, "expected an extent"},
+    {F4 "(99999999999999999999,)}", 8, CSCTRL_E_FORMAT, "below 2^63"},
+    {F4 "(4611686018427387904,)}", 8, CSCTRL_E_FORMAT, "more elements than memory"},
+    {F4 "(4294967296, 4294967296)}", 0, CSCTRL_E_FORMAT, "more elements than memory"},
+    {F4 "(4294967296, 4294967296, 0)}", 0, CSCTRL_E_FORMAT, "more elements than memory"},
+    {F4 "(2,)}", 7, CSCTRL_E_FORMAT,
+     "expected 8 bytes of elements from the npy header, found 7: "
+     "the file is truncated"},
+    {F4 "(2,)}", 9, CSCTRL_E_FORMAT, "found 9: the file is too long"},
+    {F4 "(1, 1, 1, 1, 1)}", 4, CSCTRL_E_UNSUPPORTED, "at most 4 dimensions"},
+    {"{'descr': '>f4', 'fortran_order': False, 'shape': ()}", 4, CSCTRL_E_UNSUPPORTED,
+     "expected dtype <f4, <f8, |u1 or <i8, found >f4"},
+    {"{'descr': '|O', 'fortran_order': False, 'shape': ()}", 8, CSCTRL_E_UNSUPPORTED, "found |O"},
+    {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", 4, CSCTRL_E_UNSUPPORTED,
+     "found records"},
+    {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}", 16, CSCTRL_E_UNSUPPORTED,
+     "found Fortran order"},
+    {"{'descr': '<f4', 'fortran_order': 0, 'shape': ()}", 4, CSCTRL_E_FORMAT, "True or False"},
+};
+
 static void test_headers_that_are_not(void **state)
 {
-    const struct {
-        const char *header;
-        size_t payload;
-        csctrl_status status;
-        const char *part;
-    } cases[] = {
-        {"", 0, CSCTRL_E_FORMAT, "expected a dict"},
-        {"{}", 0, CSCTRL_E_FORMAT, "found no descr"},
-        {"{'descr': '<f4'}", 0, CSCTRL_E_FORMAT, "found no fortran_order"},
-        {"{'descr': '<f4', 'fortran_order': False}", 0, CSCTRL_E_FORMAT, "found no shape"},
-        {"{'descr': '<f4', 'descr': '<f4'}", 0, CSCTRL_E_FORMAT, "repeated key \"descr\""},
-        {"{'other': 1}", 0, CSCTRL_E_FORMAT, "unknown key \"other\""},
-        {"{'descr' '<f4'}", 0, CSCTRL_E_FORMAT, "expected a colon"},
-        {"{descr: '<f4'}", 0, CSCTRL_E_FORMAT, "expected a quoted word"},
-        {"{'descr", 0, CSCTRL_E_FORMAT, "expected a quoted word"},
-        {"{'descr': '<f4'; }", 0, CSCTRL_E_FORMAT, "expected a comma or the end of the dict"},
-        {"{'descr': '<f4',", 0, CSCTRL_E_FORMAT, "expected a quoted word"},
-        {F4 "(2,)} x", 8, CSCTRL_E_FORMAT, "expected nothing behind the dict"},
-        {F4 "(2)}", 8, CSCTRL_E_FORMAT, "expected a comma"},
-        {F4 "2}", 8, CSCTRL_E_FORMAT, "expected a tuple"},
-        {F4 "(-2,)}", 8, CSCTRL_E_FORMAT, "expected an extent"},
-        {F4 "(2,,)}", 8, CSCTRL_E_FORMAT, "expected an extent"},
-        {F4 "(,)}", 8, CSCTRL_E_FORMAT, "expected an extent"},
-        {F4 "(2 2)}", 8, CSCTRL_E_FORMAT, "expected a comma"},
-        {F4 "(2,", 8, CSCTRL_E_FORMAT, "expected an extent"},
-        {F4 "(99999999999999999999,)}", 8, CSCTRL_E_FORMAT, "below 2^63"},
-        {F4 "(4611686018427387904,)}", 8, CSCTRL_E_FORMAT, "more elements than memory"},
-        {F4 "(4294967296, 4294967296)}", 0, CSCTRL_E_FORMAT, "more elements than memory"},
-        {F4 "(4294967296, 4294967296, 0)}", 0, CSCTRL_E_FORMAT, "more elements than memory"},
-        {F4 "(2,)}", 7, CSCTRL_E_FORMAT,
-         "expected 8 bytes of elements from the npy header, found 7: "
-         "the file is truncated"},
-        {F4 "(2,)}", 9, CSCTRL_E_FORMAT, "found 9: the file is too long"},
-        {F4 "(1, 1, 1, 1, 1)}", 4, CSCTRL_E_UNSUPPORTED, "at most 4 dimensions"},
-        {"{'descr': '>f4', 'fortran_order': False, 'shape': ()}", 4, CSCTRL_E_UNSUPPORTED,
-         "expected dtype <f4, <f8, |u1 or <i8, found >f4"},
-        {"{'descr': '|O', 'fortran_order': False, 'shape': ()}", 8, CSCTRL_E_UNSUPPORTED,
-         "found |O"},
-        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}", 4, CSCTRL_E_UNSUPPORTED,
-         "found records"},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}", 16, CSCTRL_E_UNSUPPORTED,
-         "found Fortran order"},
-        {"{'descr': '<f4', 'fortran_order': 0, 'shape': ()}", 4, CSCTRL_E_FORMAT, "True or False"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof bad_headers / sizeof bad_headers[0]; i++) {
         ct_tensor t;
-        expect_fail(parse(1, cases[i].header, cases[i].payload, &t), cases[i].status,
-                    cases[i].part);
+        expect_fail(parse(1, bad_headers[i].header, bad_headers[i].payload, &t),
+                    bad_headers[i].status, bad_headers[i].part);
         assert_non_null(strstr(csctrl_last_error(), "x.npy"));
     }
 }

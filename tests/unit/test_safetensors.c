@@ -174,65 +174,63 @@ static csctrl_status parse_text(const char *json, size_t data_size)
     return status;
 }
 
+static const struct {
+    const char *json;
+    size_t data;
+    const char *part;
+} lies[] = {
+    {"", 0, "expected a JSON object"},
+    {"[]", 0, "found: other JSON"},
+    {"{\"a\":1}", 0, "\"a\": expected dtype, shape and data_offsets"},
+    {"{\"a\":{}}", 0, "expected dtype, shape and data_offsets"},
+    {"{} {}", 0, "expected a JSON object"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":1}}", 1,
+     "expected dtype, shape and data_offsets"},
+    {"{\"a\":{\"dtype\":3,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "expected a dtype"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, "expected a shape"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,1]}}", 1,
+     "expected a shape of 0 to 4"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, "extents >= 0"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}}", 1, "extents >= 0"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
+     "below 2^63"},
+    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0,
+     "below 2^63"},
+    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[0,4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
+     "below 2^63"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[9223372036854775808],\"data_offsets\":[0,0]}}", 0,
+     "expected a JSON object"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, "expected data_offsets"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}", 1, "expected data_offsets"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-1,0]}}", 1,
+     "expected data_offsets"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":\"01\"}}", 1,
+     "expected data_offsets"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 1,
+     "\"a\" ends at byte 2 of the data, but the file has only 1"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
+     "expected 8 bytes from its shape, found 4"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 2,
+     "expected 1 bytes of data, found 2: the file is too long"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2,
+     "expected it to begin at byte 0 of the data, found 1: tensors leave a gap"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",
+     3, "\"b\": expected it to begin at byte 2 of the data, found 1: tensors overlap"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+     "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+     2, "duplicate"},
+    {"{\"__metadata__\":[]}", 0, "__metadata__ to be an object"},
+    {"{\"__metadata__\":{\"k\":1}}", 0, "expected text for \"k\""},
+    {"{\"a\\n\":1}", 0, "\"a?\""},
+};
+
 static void test_lies_are_found(void **state)
 {
-    const struct {
-        const char *json;
-        size_t data;
-        const char *part;
-    } cases[] = {
-        {"", 0, "expected a JSON object"},
-        {"[]", 0, "found: other JSON"},
-        {"{\"a\":1}", 0, "\"a\": expected dtype, shape and data_offsets"},
-        {"{\"a\":{}}", 0, "expected dtype, shape and data_offsets"},
-        {"{} {}", 0, "expected a JSON object"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":1}}", 1,
-         "expected dtype, shape and data_offsets"},
-        {"{\"a\":{\"dtype\":3,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "expected a dtype"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", 1, "expected a shape"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,1]}}", 1,
-         "expected a shape of 0 to 4"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, "extents >= 0"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}}", 1, "extents >= 0"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
-         "below 2^63"},
-        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0,
-         "below 2^63"},
-        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[0,4294967296,4294967296],\"data_offsets\":[0,0]}}",
-         0, "below 2^63"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[9223372036854775808],\"data_offsets\":[0,0]}}", 0,
-         "expected a JSON object"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1,
-         "expected data_offsets"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}", 1,
-         "expected data_offsets"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-1,0]}}", 1,
-         "expected data_offsets"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":\"01\"}}", 1,
-         "expected data_offsets"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 1,
-         "\"a\" ends at byte 2 of the data, but the file has only 1"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
-         "expected 8 bytes from its shape, found 4"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 2,
-         "expected 1 bytes of data, found 2: the file is too long"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2,
-         "expected it to begin at byte 0 of the data, found 1: tensors leave a gap"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-         "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",
-         3, "\"b\": expected it to begin at byte 2 of the data, found 1: tensors overlap"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-         "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
-         2, "duplicate"},
-        {"{\"__metadata__\":[]}", 0, "__metadata__ to be an object"},
-        {"{\"__metadata__\":{\"k\":1}}", 0, "expected text for \"k\""},
-        {"{\"a\\n\":1}", 0, "\"a?\""},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const csctrl_status status = parse_text(cases[i].json, cases[i].data);
-        expect_fail(status, CSCTRL_E_FORMAT, cases[i].part);
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        const csctrl_status status = parse_text(lies[i].json, lies[i].data);
+        expect_fail(status, CSCTRL_E_FORMAT, lies[i].part);
         assert_non_null(strstr(csctrl_last_error(), "x.st"));
     }
     expect_fail(parse_text("{\"a\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2),
