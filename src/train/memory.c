@@ -1,10 +1,20 @@
 /* memory.c - what a run will take, before it starts. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
+#include <unistd.h>
 
 #include "train/trainer.h"
 
-/* Resident bytes of this process now: the program, its libraries and their tables. 0 where /proc is
- * missing. */
+/* What OpenBLAS touches of its packing buffers, a thread. */
+enum { BLAS_BYTES = 1 << 20 };
+
+/* What the data set decides; guesses when it cannot be opened. */
+typedef struct data_facts {
+    int classes;
+    int64_t test_images;
+} data_facts;
+
+/* Resident bytes of this process now. 0 where /proc is missing. */
 static size_t resident_now(void)
 {
     long pages = 0, resident = 0;
@@ -15,11 +25,11 @@ static size_t resident_now(void)
     if (fscanf(file, "%ld %ld", &pages, &resident) != 2)
         resident = 0;
     fclose(file);
-    return (size_t)resident * 4096;
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Data set and prefetch ring; nothing when the data cannot be opened here. */
-static void plan_data(const csctrl_config *config, csctrl_memory_plan *plan, int *classes)
+static void plan_data(const csctrl_config *config, csctrl_memory_plan *plan, data_facts *facts)
 {
     csctrl_dataset *train = NULL, *test = NULL;
     csctrl_dataset_info info;
@@ -29,43 +39,48 @@ static void plan_data(const csctrl_config *config, csctrl_memory_plan *plan, int
         return;
     ct_loader_options_read(&options, config, 0);
     csctrl_dataset_get_info(train, &info);
-    *classes = info.classes;
+    facts->classes = info.classes;
     plan->data += info.memory;
     plan->io += ct_loader_memory(train, &options);
     if (csctrl_dataset_open(&test, config, CSCTRL_SPLIT_TEST) == CSCTRL_OK) {
         csctrl_dataset_get_info(test, &info);
         plan->data += info.memory;
+        facts->test_images = info.count;
     }
     csctrl_dataset_close(&test);
     csctrl_dataset_close(&train);
 }
 
-static csctrl_status plan_model(csctrl_trainer *t, const csctrl_config *config, int classes,
-                                csctrl_memory_plan *plan)
+static csctrl_status plan_model(csctrl_trainer *t, const csctrl_config *config,
+                                const data_facts *facts, csctrl_memory_plan *plan)
 {
-    CT_TRY(ct_trainer_model(t, config, classes));
+    CT_TRY(ct_trainer_model(t, config, facts->classes));
     CT_TRY(ct_model_finish_plan_only(t->model));
     plan->param = ct_plan_size(t->model->plan, CT_PARAM);
     plan->state = ct_plan_size(t->model->plan, CT_STATE);
     plan->saved = ct_plan_size(t->model->plan, CT_SAVED);
     plan->scratch = ct_plan_size(t->model->plan, CT_SCRATCH);
-    plan->io += ct_plan_size(t->model->plan, CT_IO) + ct_monitor_memory(config, &t->model->arch);
+    plan->io += ct_plan_size(t->model->plan, CT_IO) +
+                ct_monitor_memory(config, &t->model->arch, facts->test_images);
     return CSCTRL_OK;
 }
 
 csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_plan *plan)
 {
     csctrl_trainer t = {0};
-    int classes = 10;
+    data_facts facts = {.classes = 10, .test_images = INT32_MAX};
+    size_t threads = 1;
 
     *plan = (csctrl_memory_plan){0};
-    const size_t runtime = resident_now();
-    plan_data(config, plan, &classes);
-    const csctrl_status status = plan_model(&t, config, classes, plan);
+    plan_data(config, plan, &facts);
+    const csctrl_status status = plan_model(&t, config, &facts, plan);
+    if (status == CSCTRL_OK)
+        threads = (size_t)t.model->ex->threads;
     ct_game_destroy(&t.game);
     csctrl_model_destroy(&t.model);
     CT_TRY(status);
     plan->total = plan->param + plan->state + plan->saved + plan->scratch + plan->io + plan->data;
-    plan->resident = plan->total + runtime;
+    /* Now that planning has brought in the libraries' code. A save holds a copy of the state. */
+    plan->resident = plan->total + resident_now() + plan->state + threads * BLAS_BYTES;
     return CSCTRL_OK;
 }

@@ -28,11 +28,11 @@ static void set_shapes(ct_monitor *monitor, const csctrl_config *config, const c
                  arch->channels, arch->size, arch->size);
 }
 
-size_t ct_monitor_memory(const csctrl_config *config, const ct_arch *arch)
+size_t ct_monitor_memory(const csctrl_config *config, const ct_arch *arch, int64_t available)
 {
     ct_monitor m = {0};
 
-    set_shapes(&m, config, arch, INT32_MAX);
+    set_shapes(&m, config, arch, available);
     return 2 * ct_tensor_bytes(&m.x) + 2 * ct_tensor_bytes(&m.z) + ct_tensor_bytes(&m.pairs) +
            (size_t)m.count * sizeof(double);
 }

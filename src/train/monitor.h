@@ -14,8 +14,8 @@ typedef struct ct_monitor {
     int64_t count, pictures;
 } ct_monitor;
 
-/* Bytes that a monitor of this config takes. */
-size_t ct_monitor_memory(const csctrl_config *config, const ct_arch *arch);
+/* Bytes that a monitor of this config takes with so many held-out images. */
+size_t ct_monitor_memory(const csctrl_config *config, const ct_arch *arch, int64_t available);
 
 /* Reads `train.eval_images` of the held-out images, evenly spaced; broken ones are passed over.
  * count is 0 without any. */

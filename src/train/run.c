@@ -92,7 +92,9 @@ csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn pro
     while (trainer->model->step < trainer->steps) {
         CT_TRY(csctrl_trainer_step(trainer, &p));
         bool stopping = atomic_load(&trainer->stop);
-        CT_TRY(after_step(trainer, &p, stopping));
+        const csctrl_status status = after_step(trainer, &p, stopping);
+        if (status != CSCTRL_OK)
+            return ct_fail_context(status, "after step %lld", (long long)trainer->model->step);
         trainer->reported = ct_now(); /* evaluation and saving do not count as training speed */
         if (progress != NULL && !progress(user, &p) && !stopping) {
             stopping = true;

@@ -86,7 +86,8 @@ static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, c
                                 .data_fingerprint = t->fingerprint,
                                 .train_images = t->train_images,
                                 .test_images = t->test_images};
-    return ct_rundir_create(run_dir, &facts);
+    CT_TRY(ct_rundir_create(run_dir, &facts));
+    return csctrl_trainer_save(t); /* killed at any time, a run can be resumed */
 }
 
 static csctrl_status create_trainer(csctrl_trainer **out)
