@@ -200,7 +200,7 @@ static csctrl_status verify_file(const char *checkpoint, const ct_manifest *mani
     return status;
 }
 
-csctrl_status ct_checkpoint_verify(const char *checkpoint)
+csctrl_status ct_checkpoint_verify(const char *checkpoint, bool with_state)
 {
     char *path = ct_path_join(checkpoint, CT_CHECKPOINT_MANIFEST);
     unsigned char *text = NULL;
@@ -213,7 +213,8 @@ csctrl_status ct_checkpoint_verify(const char *checkpoint)
     CT_GOTO(status, ct_fs_read(path, MANIFEST_MAX, &text, &size));
     status = ct_manifest_parse(&manifest, text, size, path);
     for (int i = 0; i < CT_CHECKPOINT_FILES && status == CSCTRL_OK; i++)
-        status = verify_file(checkpoint, &manifest, i);
+        if (with_state || strcmp(ct_checkpoint_file(i), CT_CHECKPOINT_STATE) != 0)
+            status = verify_file(checkpoint, &manifest, i);
 done:
     ct_free(path);
     ct_free(text);

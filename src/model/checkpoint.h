@@ -4,6 +4,7 @@
 #ifndef CT_MODEL_CHECKPOINT_H
 #define CT_MODEL_CHECKPOINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -39,8 +40,9 @@ csctrl_status ct_manifest_parse(ct_manifest *manifest, const void *text, size_t 
  * E_FORMAT: anything but one file name. */
 csctrl_status ct_pointer_parse(char *text, size_t size, const char *name);
 
-/* Compare every file with the manifest. E_FORMAT names the file, expected and found size or CRC. */
-csctrl_status ct_checkpoint_verify(const char *checkpoint);
+/* Compare the files with the manifest: config and model, and the state when `with_state` (using a
+ * model does not need it). E_FORMAT names the file, expected and found size or CRC. */
+csctrl_status ct_checkpoint_verify(const char *checkpoint, bool with_state);
 
 /* The checkpoint's config with "a.b=c" strings over it; owned: csctrl_config_destroy. */
 csctrl_status ct_checkpoint_config(const char *checkpoint, const char *const *overrides,

@@ -252,7 +252,7 @@ csctrl_status csctrl_model_load(csctrl_model **out, const char *path, const char
 
     *out = NULL;
     CT_GOTO(status, ct_checkpoint_locate(path, pointers, &checkpoint));
-    CT_GOTO(status, ct_checkpoint_verify(checkpoint));
+    CT_GOTO(status, ct_checkpoint_verify(checkpoint, false));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
     CT_GOTO(status, csctrl_model_create(&m, config, batch));
     file = ct_path_join(checkpoint, CT_CHECKPOINT_MODEL);

@@ -236,7 +236,7 @@ static void expect_whole_checkpoints(const char *run)
             return;
         }
         expect_ok(status);
-        expect_ok(ct_checkpoint_verify(checkpoint));
+        expect_ok(ct_checkpoint_verify(checkpoint, true));
         ct_free(checkpoint);
     }
 }
