@@ -80,7 +80,8 @@ CSCTRL_API csctrl_status csctrl_config_parse(csctrl_config *config, const char *
 /** Set one option from text.
  *
  * @param key    Borrowed. Dotted path.
- * @param value  Borrowed. As it would be written in YAML.
+ * @param value  Borrowed. As it would be written in YAML, but text options take it literally: no
+ * quotes.
  * @return CSCTRL_OK; CSCTRL_E_CONFIG (message as for load, without file and line; the config is
  * unchanged).
  */
