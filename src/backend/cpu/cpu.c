@@ -33,6 +33,9 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     ct_cpu_fill_conv(&cpu->ops);
     ct_cpu_fill_rate(&cpu->ops);
     cpu->loops = choose_loops(ex->isa);
+    /* oneDNN's barriers wait for ever for threads that were asked for and not granted. */
+    if (ex->threads > omp_get_thread_limit())
+        ex->threads = omp_get_thread_limit();
     ct_cpu_use_threads(ex);
     const csctrl_status status = ct_dnnl_create(&cpu->dnnl, ex->isa);
     if (status != CSCTRL_OK) {
@@ -54,6 +57,8 @@ void ct_cpu_exit(ct_exec *ex)
 
 void ct_cpu_use_threads(const ct_exec *ex)
 {
+    if (omp_get_dynamic())
+        omp_set_dynamic(0);
     if (omp_get_max_threads() != ex->threads)
         omp_set_num_threads(ex->threads);
 }
