@@ -23,6 +23,7 @@ enum { METRICS_MAX = 1 << 30 };
 
 #define PICTURES "pictures"
 #define METRICS "metrics.jsonl"
+#define MANIFEST "manifest.json"
 
 static csctrl_status make_folder(const char *path, const char *name)
 {
@@ -85,20 +86,37 @@ static char *manifest_text(const ct_run_facts *facts)
 
 static csctrl_status write_manifest(const char *path, const ct_run_facts *facts)
 {
-    char *file = ct_path_join(path, "manifest.json"), *text = manifest_text(facts);
+    char *file = ct_path_join(path, MANIFEST), *text = manifest_text(facts);
     csctrl_status status = CSCTRL_E_NOMEM;
 
-    if (file != NULL && text != NULL)
+    if (text == NULL)
+        ct_fail(status, "out of memory: manifest of %s", path);
+    else if (file != NULL)
         status = ct_fs_write_atomic(file, text, strlen(text));
     ct_free(file);
     free(text); /* jansson's */
     return status;
 }
 
-csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts)
+csctrl_status ct_rundir_undo(const char *path, csctrl_status status)
 {
-    CT_TRY(refuse_existing(path));
-    CT_TRY(ct_fs_mkdirs(path));
+    static const char *const names[] = {PICTURES, CT_CHECKPOINT_FOLDER, CT_CHECKPOINT_CONFIG,
+                                        MANIFEST};
+    char message[1024];
+
+    snprintf(message, sizeof message, "%s", csctrl_last_error());
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *child = ct_path_join(path, names[i]);
+        if (child != NULL)
+            (void)ct_fs_remove_tree(child); /* the first failure is the one to report */
+        ct_free(child);
+    }
+    return ct_fail(status, "%s", message);
+}
+
+/* The directory is there and empty. */
+static csctrl_status fill(const char *path, const ct_run_facts *facts)
+{
     CT_TRY(make_folder(path, PICTURES));
     CT_TRY(make_folder(path, CT_CHECKPOINT_FOLDER));
     char *config = ct_path_join(path, CT_CHECKPOINT_CONFIG);
@@ -107,6 +125,14 @@ csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts)
     csctrl_status status = csctrl_config_save(facts->config, config);
     ct_free(config);
     return status == CSCTRL_OK ? write_manifest(path, facts) : status;
+}
+
+csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts)
+{
+    CT_TRY(refuse_existing(path));
+    CT_TRY(ct_fs_mkdirs(path));
+    const csctrl_status status = fill(path, facts);
+    return status == CSCTRL_OK ? CSCTRL_OK : ct_rundir_undo(path, status);
 }
 
 static void add_number(ct_strbuf *line, const char *key, double value)

@@ -27,6 +27,10 @@ typedef struct ct_metrics {
  * directory or a file. */
 csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts);
 
+/* After ct_rundir_create() and before any step: take back what is in the directory, so that the
+ * next try finds it empty. Returns `status`, whose message stays. */
+csctrl_status ct_rundir_undo(const char *path, csctrl_status status);
+
 /* Append one line; open, write, close, so that a reader sees whole lines. */
 csctrl_status ct_rundir_log(const char *path, const ct_metrics *metrics);
 

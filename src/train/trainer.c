@@ -87,7 +87,8 @@ static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, c
                                 .train_images = t->train_images,
                                 .test_images = t->test_images};
     CT_TRY(ct_rundir_create(run_dir, &facts));
-    return csctrl_trainer_save(t); /* killed at any time, a run can be resumed */
+    const csctrl_status status = csctrl_trainer_save(t); /* killed at any time, it can be resumed */
+    return status == CSCTRL_OK ? CSCTRL_OK : ct_rundir_undo(run_dir, status);
 }
 
 static csctrl_status create_trainer(csctrl_trainer **out)
