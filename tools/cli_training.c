@@ -1,6 +1,7 @@
 /* cli_training.c - run a trainer under signals, and name what it left behind. */
 #include "cli_training.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ static void on_signal(int number)
 {
     static const char note[] = "\ncsctrl: finishing the step, then saving (again: stop at once)\n";
     csctrl_trainer *trainer = atomic_load(&running);
+    const int kept = errno;
 
     if (trainer != NULL)
         csctrl_trainer_request_stop(trainer);
@@ -28,6 +30,7 @@ static void on_signal(int number)
         const ssize_t written = write(STDERR_FILENO, note, sizeof note - 1);
         (void)written;
     }
+    errno = kept;
 }
 
 static void watch_signals(csctrl_trainer *trainer, struct sigaction old[SIGNAL_COUNT])
