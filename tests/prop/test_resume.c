@@ -313,11 +313,12 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_interrupted, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_many_interruptions, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_loader_threads, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_unfinished_checkpoint, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_killed, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_refused, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_many_interruptions, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_loader_threads, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_unfinished_checkpoint, tiny_memory_folder,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_killed, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_refused, tiny_memory_folder, temp_remove),
     };
 
     if (argc == 3 && strcmp(argv[1], "--train") == 0)

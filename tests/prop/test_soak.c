@@ -176,8 +176,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps_allocate_nothing),
         cmocka_unit_test(test_inference_allocates_nothing),
-        cmocka_unit_test_setup_teardown(test_memory_stays_flat, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_predicted_memory, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_memory_stays_flat, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_predicted_memory, tiny_memory_folder, temp_remove),
     };
 
     if (argc == 3 && strcmp(argv[1], "--run") == 0)

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "support/expect.h"
+#include "support/temp.h"
 
 static const char *const defaults[] = {
     "data.kind=synthetic",     "data.size=8",
@@ -159,6 +160,20 @@ void tiny_set(const ct_tensor *t, int64_t i, double value)
 }
 
 /* ---- files */
+
+int tiny_memory_folder(void **state)
+{
+    char *path = strdup("/dev/shm/csctrl-test-XXXXXX");
+
+    if (path == NULL)
+        return -1;
+    if (mkdtemp(path) == NULL) {
+        free(path);
+        return temp_make(state);
+    }
+    *state = path;
+    return 0;
+}
 
 void expect_same_file(const char *a, const char *b)
 {

@@ -52,6 +52,10 @@ ct_param *tiny_param(csctrl_model *model, const char *name);
 double tiny_get(const ct_tensor *t, int64_t i);
 void tiny_set(const ct_tensor *t, int64_t i, double value);
 
+/* As temp_make(), where files are in memory if the system has such a place: for tests that save
+ * hundreds of times. Ends with temp_remove(). */
+int tiny_memory_folder(void **state);
+
 /* Pass only on equal bytes; on the same names with equal bytes below two folders. */
 void expect_same_file(const char *a, const char *b);
 void expect_same_folder(const char *a, const char *b);

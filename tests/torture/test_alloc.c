@@ -569,14 +569,14 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_config, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_model, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_trainer, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_run, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_datasets, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_evaluation, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_config, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_model, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_trainer, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_run, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_datasets, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_evaluation, tiny_memory_folder, temp_remove),
         cmocka_unit_test(test_subspaces),
-        cmocka_unit_test_setup_teardown(test_files, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_files, tiny_memory_folder, temp_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,11 +222,12 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_save, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_save_message, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_run_and_resume, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_create_keeps_what_is_there, temp_make, temp_remove),
-        cmocka_unit_test_setup_teardown(test_files, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_save, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_save_message, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_run_and_resume, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_create_keeps_what_is_there, tiny_memory_folder,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_files, tiny_memory_folder, temp_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
