@@ -77,7 +77,6 @@ csctrl_status ct_restore(const char *checkpoint, ct_train_state *state)
 
     if (model == NULL || moments == NULL)
         goto done;
-    CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_model_read(state->model, model, false));
     CT_GOTO(status, ct_safetensors_open(&file, moments));
     reader r = {.model = state->model, .file = file, .path = moments};

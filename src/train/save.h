@@ -20,8 +20,9 @@ csctrl_status ct_save(const char *run_dir, const ct_train_state *state, bool bes
 /* Remove all but the `keep` newest and what `latest` and `best` name. */
 csctrl_status ct_save_rotate(const char *run_dir, int keep);
 
-/* Read model and state back from a checkpoint directory. E_MISMATCH when the data's fingerprint
- * differs. A different number of threads or instruction set is logged as a warning. */
+/* Read model and state back from a checkpoint directory that was verified. E_MISMATCH when the
+ * data's fingerprint differs. A different number of threads or instruction set is logged as a
+ * warning. */
 csctrl_status ct_restore(const char *checkpoint, ct_train_state *state);
 
 #endif

@@ -152,6 +152,7 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
     *out = NULL;
     CT_GOTO(status, expect_run(run_dir));
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
+    CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
     CT_GOTO(status, create_trainer(out));
     status = continue_run(*out, config, run_dir, checkpoint);
