@@ -1,0 +1,76 @@
+/* test_schedule.c - the learning rate over a run, by hand. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "support/dataset_files.h"
+#include "train/optim.h"
+
+static void expect_shares(csctrl_config *config, int64_t steps, const double *want, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const double share = ct_schedule(config, i, steps);
+        if (fabs(share - want[i]) > 1e-12)
+            fail_msg("step %lld: expected %.15g, found %.15g", (long long)i, want[i], share);
+    }
+    csctrl_config_destroy(&config);
+}
+
+static void test_constant(void **state)
+{
+    static const double flat[] = {1, 1, 1, 1}, warm[] = {0.25, 0.5, 0.75, 1, 1, 1};
+
+    (void)state;
+    expect_shares(config_make(NULL), 4, flat, 4);
+    expect_shares(config_make("optim.warmup=4", NULL), 6, warm, 6);
+    expect_shares(config_make("optim.final_scale=0.5", NULL), 4, flat, 4);
+}
+
+static void test_linear(void **state)
+{
+    static const double to_zero[] = {1, 0.75, 0.5, 0.25}, to_part[] = {1, 0.8, 0.6, 0.4};
+    static const double warm[] = {0.5, 1, 1, 0.75, 0.5, 0.25};
+
+    (void)state;
+    expect_shares(config_make("optim.schedule=linear", NULL), 4, to_zero, 4);
+    expect_shares(config_make("optim.schedule=linear", "optim.final_scale=0.2", NULL), 4, to_part,
+                  4);
+    expect_shares(config_make("optim.schedule=linear", "optim.warmup=2", NULL), 6, warm, 6);
+}
+
+/* cos at 0, 60, 90, 120 degrees. */
+static void test_cosine(void **state)
+{
+    static const double six[] = {1, 0.9330127018922193, 0.75, 0.5, 0.25, 0.0669872981077807};
+    static const double part[] = {1, 0.775, 0.325};
+    static const double warm[] = {1.0 / 3, 2.0 / 3, 1, 1, 0.75, 0.25};
+
+    (void)state;
+    expect_shares(config_make("optim.schedule=cosine", NULL), 6, six, 6);
+    expect_shares(config_make("optim.schedule=cosine", "optim.final_scale=0.1", NULL), 3, part, 3);
+    expect_shares(config_make("optim.schedule=cosine", "optim.warmup=3", NULL), 6, warm, 6);
+}
+
+/* A run that ends within its warm-up only warms up. */
+static void test_short_run(void **state)
+{
+    static const double want[] = {0.1, 0.2, 0.3};
+
+    (void)state;
+    expect_shares(config_make("optim.schedule=cosine", "optim.warmup=10", NULL), 3, want, 3);
+    expect_shares(config_make("optim.schedule=linear", "optim.warmup=10", NULL), 10, want, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_constant),
+        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_cosine),
+        cmocka_unit_test(test_short_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
