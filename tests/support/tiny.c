@@ -223,8 +223,6 @@ char *tiny_text(const char *path)
 
 /* ---- processes */
 
-extern char **environ;
-
 pid_t tiny_spawn(const char *first, const char *second)
 {
     char path[4096], *arguments[4];

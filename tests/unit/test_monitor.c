@@ -101,7 +101,7 @@ static void test_broken_images(void **state)
         put_png(state, name, 8, 8, 1);
     }
     csctrl_config *config = config_at(state, "set", "data.kind=folder", "data.size=8",
-                                      "model.layers=6x4s2p1 8x4s1p0", NULL);
+                                      "model.layers=6x4s2p1 8x4s1p0", "threads=1", NULL);
     open_bench(&b, config);
     assert_int_equal(b.monitor.count, 6);
     ct_monitor_destroy(&b.monitor);

@@ -48,7 +48,7 @@ static void put_gradients(csctrl_model *m, ct_player player, int round)
     for (size_t i = 0; i < m->param_count; i++)
         for (int64_t j = 0;
              m->params[i].played_by[player] && j < csctrl_tensor_count(m->params[i].value); j++)
-            tiny_set(m->params[i].grad, j, gradient(round, player, i, j));
+            tiny_set(m->params[i].grad, j, gradient(round, (int)player, i, j));
 }
 
 static double gradient_norm(const csctrl_model *m, ct_player player, int round)
@@ -58,7 +58,7 @@ static double gradient_norm(const csctrl_model *m, ct_player player, int round)
     for (size_t i = 0; i < m->param_count; i++)
         for (int64_t j = 0;
              m->params[i].played_by[player] && j < csctrl_tensor_count(m->params[i].value); j++)
-            squares += pow(gradient(round, player, i, j), 2.0);
+            squares += pow(gradient(round, (int)player, i, j), 2.0);
     return sqrt(squares);
 }
 
@@ -73,7 +73,7 @@ static void expect_adam(const csctrl_model *m, textbook *book, ct_player player,
 
     assert_non_null(next);
     for (int64_t j = 0; j < count; j++) {
-        const double g = scale * gradient(round, player, i, j);
+        const double g = scale * gradient(round, (int)player, i, j);
         book->m[i][j] = beta1 * book->m[i][j] + (1.0 - beta1) * g;
         book->v[i][j] = beta2 * book->v[i][j] + (1.0 - beta2) * g * g;
         const double m_hat = book->m[i][j] / (1.0 - pow(beta1, round + 1));
