@@ -39,22 +39,15 @@ static csctrl_status expect_finite(const char *what, const float *rows, int64_t 
     return CSCTRL_OK;
 }
 
-static csctrl_status expect_images(const csctrl_model *m, const csctrl_tensor *x)
+/* Images and features that belong to the model and to each other. */
+static csctrl_status expect_pair(const csctrl_model *m, const csctrl_tensor *x,
+                                 const csctrl_tensor *z)
 {
-    const int64_t shape[] = {-1, m->arch.channels, m->arch.size, m->arch.size};
+    const int64_t images[] = {-1, m->arch.channels, m->arch.size, m->arch.size};
+    const int64_t features[] = {-1, m->arch.features};
 
-    return ct_tensor_expect(x, "images x", CSCTRL_F32, 4, shape);
-}
-
-static csctrl_status expect_features(const csctrl_model *m, const csctrl_tensor *z)
-{
-    const int64_t shape[] = {-1, m->arch.features};
-
-    return ct_tensor_expect(z, "features z", CSCTRL_F32, 2, shape);
-}
-
-static csctrl_status expect_equal_rows(const csctrl_tensor *x, const csctrl_tensor *z)
-{
+    CT_TRY(ct_tensor_expect(x, "images x", CSCTRL_F32, 4, images));
+    CT_TRY(ct_tensor_expect(z, "features z", CSCTRL_F32, 2, features));
     if (x->shape[0] != z->shape[0] || x->shape[0] < 1)
         return ct_fail(
             CSCTRL_E_SHAPE,
@@ -63,19 +56,23 @@ static csctrl_status expect_equal_rows(const csctrl_tensor *x, const csctrl_tens
     return CSCTRL_OK;
 }
 
+/* Images in the piece of the batch's size that begins at `at`. */
+static int64_t piece(const csctrl_model *m, int64_t total, int64_t at)
+{
+    return total - at < m->batch ? total - at : m->batch;
+}
+
 csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_tensor *x, csctrl_tensor *z)
 {
     const ct_ops *ops = model->ex->ops;
     const int64_t width = csctrl_tensor_count(&model->x_nchw) / model->batch,
                   d = model->arch.features;
 
-    CT_TRY(expect_images(model, x));
-    CT_TRY(expect_features(model, z));
-    CT_TRY(expect_equal_rows(x, z));
+    CT_TRY(expect_pair(model, x, z));
     memset(model->zeros, 0, sizeof model->zeros);
     memset(model->codes, 0, sizeof model->codes);
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
-        const int64_t n = x->shape[0] - at < model->batch ? x->shape[0] - at : model->batch;
+        const int64_t n = piece(model, x->shape[0], at);
         float *out = (float *)z->data + at * d;
         CT_TRY(put(model, (const float *)x->data + at * width, n * width, &model->x_nchw));
         CT_TRY(ops->to_nhwc(model->ex, &model->x_nchw, &model->x_nhwc));
@@ -97,11 +94,9 @@ csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z, c
     const int64_t width = csctrl_tensor_count(&model->x_nchw) / model->batch,
                   d = model->arch.features;
 
-    CT_TRY(expect_images(model, x));
-    CT_TRY(expect_features(model, z));
-    CT_TRY(expect_equal_rows(x, z));
+    CT_TRY(expect_pair(model, x, z));
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
-        const int64_t n = x->shape[0] - at < model->batch ? x->shape[0] - at : model->batch;
+        const int64_t n = piece(model, x->shape[0], at);
         float *out = (float *)x->data + at * width;
         CT_TRY(put(model, (const float *)z->data + at * d, n * d, &model->z));
         CT_TRY(ct_decoder_forward(model, model->infer_decoder, CT_MODE_EVAL, &model->z,
