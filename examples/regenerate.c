@@ -6,8 +6,10 @@
 int main(int argc, char **argv)
 {
     csctrl_model *model = NULL;
-    if (argc != 4 || csctrl_model_load(&model, argv[1], NULL, 0, 1))
-        return fprintf(stderr, "regenerate RUN IMAGE OUT.png: %s\n", csctrl_last_error()), 1;
+    if (argc != 4)
+        return fputs("usage: regenerate RUN IMAGE OUT.png\n", stderr), 1;
+    if (csctrl_model_load(&model, argv[1], NULL, 0, 1))
+        return fprintf(stderr, "regenerate: %s\n", csctrl_last_error()), 1;
     csctrl_model_info m;
     csctrl_model_get_info(model, &m);
     float *pixels = calloc((size_t)m.channels * m.size * m.size, sizeof(float));
