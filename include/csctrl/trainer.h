@@ -47,8 +47,10 @@ typedef bool (*csctrl_progress_fn)(void *user, const csctrl_progress *progress);
  *
  * @param out      Owned: release with csctrl_trainer_destroy().
  * @param config   Borrowed, copied.
- * @param run_dir  Borrowed. Must not exist or be an empty directory. NULL: keep nothing on disk.
- * @return CSCTRL_OK; CSCTRL_E_EXISTS; CSCTRL_E_IO; CSCTRL_E_CONFIG; data errors of
+ * @param run_dir  Borrowed. Must not exist or be an empty directory; locked until
+ * csctrl_trainer_destroy(), so that no other trainer writes to it. NULL: keep nothing on disk.
+ * @return CSCTRL_OK; CSCTRL_E_EXISTS; CSCTRL_E_STATE when another process is training in run_dir;
+ * CSCTRL_E_IO; CSCTRL_E_CONFIG; data errors of
  * csctrl_dataset_open(); CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *config,
@@ -60,8 +62,8 @@ CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctr
  *
  * @param overrides  Borrowed. "a.b=c" strings over the saved config (e.g. "train.batches=2000");
  * may be NULL.
- * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_FORMAT; CSCTRL_E_MISMATCH (data or architecture
- * differ); others as create.
+ * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_STATE when another process is training in
+ * run_dir; CSCTRL_E_FORMAT; CSCTRL_E_MISMATCH (data or architecture differ); others as create.
  */
 CSCTRL_API csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
                                                const char *const *overrides, size_t count);

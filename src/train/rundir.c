@@ -1,5 +1,5 @@
 /* rundir.c - config, manifest, metrics. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include "train/rundir.h"
 
 #include <errno.h>
@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "csctrl/system.h"
@@ -36,7 +38,7 @@ static csctrl_status make_folder(const char *path, const char *name)
     return status;
 }
 
-static csctrl_status refuse_existing(const char *path)
+csctrl_status ct_rundir_expect_new(const char *path)
 {
     ct_name_list list;
 
@@ -127,12 +129,46 @@ static csctrl_status fill(const char *path, const ct_run_facts *facts)
     return status == CSCTRL_OK ? write_manifest(path, facts) : status;
 }
 
-csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts)
+csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts, int *lock)
 {
-    CT_TRY(refuse_existing(path));
+    *lock = -1;
+    CT_TRY(ct_rundir_expect_new(path));
     CT_TRY(ct_fs_mkdirs(path));
-    const csctrl_status status = fill(path, facts);
-    return status == CSCTRL_OK ? CSCTRL_OK : ct_rundir_undo(path, status);
+    CT_TRY(ct_rundir_lock(path, lock));
+    csctrl_status status = ct_rundir_expect_new(path); /* another may have been faster */
+    if (status == CSCTRL_OK) {
+        status = fill(path, facts);
+        if (status != CSCTRL_OK)
+            ct_rundir_undo(path, status);
+    }
+    if (status != CSCTRL_OK)
+        ct_rundir_unlock(lock);
+    return status;
+}
+
+csctrl_status ct_rundir_lock(const char *path, int *lock)
+{
+    *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0)
+        return ct_fail(CSCTRL_E_IO, "cannot open %s: %s", path, strerror(errno));
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
+        return CSCTRL_OK;
+    if (errno == EWOULDBLOCK) {
+        ct_rundir_unlock(lock);
+        return ct_fail(CSCTRL_E_STATE, "%s: another process is training in this run directory",
+                       path);
+    }
+    /* Some network file systems lock no directories: no reason not to train there. */
+    ct_log(CSCTRL_LOG_WARNING, "cannot lock %s: %s; let no second process train in it", path,
+           strerror(errno));
+    return CSCTRL_OK;
+}
+
+void ct_rundir_unlock(int *lock)
+{
+    if (*lock >= 0)
+        close(*lock);
+    *lock = -1;
 }
 
 static void add_number(ct_strbuf *line, const char *key, double value)
@@ -228,6 +264,32 @@ static csctrl_status remove_matching(const char *folder, const char *pattern)
     return status;
 }
 
+static csctrl_status rewind_pictures(const char *path, int64_t step)
+{
+    char *folder = ct_path_join(path, PICTURES);
+    ct_name_list list = {0};
+    csctrl_status status = CSCTRL_OK;
+
+    if (folder == NULL)
+        return CSCTRL_E_NOMEM;
+    if (ct_fs_is_dir(folder))
+        CT_GOTO(status, ct_fs_list(folder, &list));
+    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++) {
+        long long number = 0;
+        int length = 0; /* stays 0 where the name ends otherwise */
+        if (sscanf(list.names[i], "step-%lld.png%n", &number, &length) != 1 || length == 0 ||
+            list.names[i][length] != '\0' || number <= step)
+            continue;
+        char *file = ct_path_join(folder, list.names[i]);
+        status = file != NULL ? ct_fs_remove_tree(file) : CSCTRL_E_NOMEM;
+        ct_free(file);
+    }
+done:
+    ct_fs_list_free(&list);
+    ct_free(folder);
+    return status;
+}
+
 /* What a process that was killed while writing may have left; nothing else. */
 static csctrl_status remove_unfinished(const char *path)
 {
@@ -254,6 +316,7 @@ static csctrl_status remove_unfinished(const char *path)
 csctrl_status ct_rundir_rewind(const char *path, int64_t step)
 {
     CT_TRY(rewind_metrics(path, step));
+    CT_TRY(rewind_pictures(path, step));
     return remove_unfinished(path);
 }
 

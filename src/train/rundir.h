@@ -23,9 +23,17 @@ typedef struct ct_metrics {
     double psnr, cosine;
 } ct_metrics;
 
-/* New directory tree with config.yaml and manifest.json. E_EXISTS when `path` is a non-empty
- * directory or a file. */
-csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts);
+/* E_EXISTS when `path` is a non-empty directory or a file. */
+csctrl_status ct_rundir_expect_new(const char *path);
+
+/* New directory tree with config.yaml and manifest.json, locked as by ct_rundir_lock(). */
+csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts, int *lock);
+
+/* One trainer at a time writes to a run. E_STATE when another holds the lock. The kernel releases
+ * it with the process, so that nothing is left by one that was killed. *lock: descriptor, for
+ * ct_rundir_unlock(); -1 on failure. */
+csctrl_status ct_rundir_lock(const char *path, int *lock);
+void ct_rundir_unlock(int *lock); /* -1: nothing */
 
 /* After ct_rundir_create() and before any step: take back what is in the directory, so that the
  * next try finds it empty. Returns `status`, whose message stays. */
@@ -34,8 +42,8 @@ csctrl_status ct_rundir_undo(const char *path, csctrl_status status);
 /* Append one line; open, write, close, so that a reader sees whole lines. */
 csctrl_status ct_rundir_log(const char *path, const ct_metrics *metrics);
 
-/* Drop the lines behind `step`, a torn last one, and files that were not finished: a resumed run
- * writes them anew. */
+/* Drop the lines and pictures behind `step`, a torn last line, and files that were not finished: a
+ * resumed run writes them anew. */
 csctrl_status ct_rundir_rewind(const char *path, int64_t step);
 
 /* PATH/pictures/step-N.png (owned: ct_free). */

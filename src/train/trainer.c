@@ -74,6 +74,8 @@ static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
 
 static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, const char *run_dir)
 {
+    if (run_dir != NULL)
+        CT_TRY(ct_rundir_expect_new(run_dir)); /* before the data and the memory are taken */
     CT_TRY(build(t, config));
     CT_TRY(start_loader(t));
     if (run_dir == NULL)
@@ -86,7 +88,7 @@ static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, c
                                 .data_fingerprint = t->fingerprint,
                                 .train_images = t->train_images,
                                 .test_images = t->test_images};
-    CT_TRY(ct_rundir_create(run_dir, &facts));
+    CT_TRY(ct_rundir_create(run_dir, &facts, &t->lock));
     const csctrl_status status = csctrl_trainer_save(t); /* killed at any time, it can be resumed */
     return status == CSCTRL_OK ? CSCTRL_OK : ct_rundir_undo(run_dir, status);
 }
@@ -97,6 +99,7 @@ static csctrl_status create_trainer(csctrl_trainer **out)
     if (*out == NULL)
         return CSCTRL_E_NOMEM;
     (*out)->best_psnr = -1.0;
+    (*out)->lock = -1;
     atomic_init(&(*out)->stop, false);
     return CSCTRL_OK;
 }
@@ -151,10 +154,11 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
 
     *out = NULL;
     CT_GOTO(status, expect_run(run_dir));
+    CT_GOTO(status, create_trainer(out));
+    CT_GOTO(status, ct_rundir_lock(run_dir, &(*out)->lock));
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
-    CT_GOTO(status, create_trainer(out));
     status = continue_run(*out, config, run_dir, checkpoint);
 done:
     if (status != CSCTRL_OK)
@@ -176,6 +180,7 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
     csctrl_dataset_close(&t->test);
     csctrl_dataset_close(&t->train);
     csctrl_config_destroy(&t->config);
+    ct_rundir_unlock(&t->lock);
     ct_free(t->run_dir);
     ct_free(t);
     *trainer = NULL;

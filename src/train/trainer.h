@@ -20,6 +20,7 @@ struct csctrl_trainer {
     ct_optim optim;
     ct_monitor monitor;
     char *run_dir; /* NULL: keeps nothing on disk */
+    int lock;      /* of run_dir, -1: none */
     int classes;
     int64_t train_images, test_images, steps, first_step;
     uint64_t fingerprint;

@@ -25,10 +25,14 @@ static csctrl_status create_run(csctrl_config *config, const char *path)
                           .train_images = 60000,
                           .test_images = 10000};
     ct_exec *ex = NULL;
+    int lock;
 
     expect_ok(ct_exec_create(&ex, &options));
     facts.ex = ex;
-    const csctrl_status status = ct_rundir_create(path, &facts);
+    const csctrl_status status = ct_rundir_create(path, &facts, &lock);
+    assert_true((lock >= 0) == (status == CSCTRL_OK));
+    ct_rundir_unlock(&lock);
+    assert_int_equal(lock, -1);
     ct_exec_destroy(&ex);
     return status;
 }
@@ -95,6 +99,23 @@ static void test_undo(void **state)
     ct_fs_list_free(&list);
     expect_ok(create_run(config, temp_path(state, "run")));
     csctrl_config_destroy(&config);
+}
+
+static void test_lock(void **state)
+{
+    int first, second;
+
+    expect_ok(ct_rundir_lock(*state, &first));
+    assert_true(first >= 0);
+    expect_fail(ct_rundir_lock(*state, &second), CSCTRL_E_STATE,
+                ": another process is training in this run directory");
+    assert_int_equal(second, -1);
+    ct_rundir_unlock(&first);
+    expect_ok(ct_rundir_lock(*state, &second));
+    ct_rundir_unlock(&second);
+    ct_rundir_unlock(&second);
+    expect_fail(ct_rundir_lock(temp_path(state, "none"), &first), CSCTRL_E_IO, "none");
+    assert_int_equal(first, -1);
 }
 
 /* ---- metrics */
@@ -176,14 +197,22 @@ static void test_rewind_metrics(void **state)
 static void test_rewind_files(void **state)
 {
     static const char *const gone[] = {"checkpoints/.unfinished/model.safetensors",
-                                       "checkpoints/latest.a1B2c3", "checkpoints/best.zzzzzz",
-                                       "metrics.jsonl.Qwerty", "pictures/step-00000002.png.abcdef"};
+                                       "checkpoints/latest.a1B2c3",
+                                       "checkpoints/best.zzzzzz",
+                                       "metrics.jsonl.Qwerty",
+                                       "pictures/step-00000002.png.abcdef",
+                                       "pictures/step-00000003.png",
+                                       "pictures/step-00001000.png"};
     static const char *const kept[] = {"checkpoints/latest",
                                        "checkpoints/best",
                                        "checkpoints/step-00000002/model.safetensors",
                                        "checkpoints/notes.txt",
                                        "checkpoints/.hidden",
+                                       "pictures/step-00000001.png",
                                        "pictures/step-00000002.png",
+                                       "pictures/step-00000003.png.txt",
+                                       "pictures/step-00000003.jpg",
+                                       "pictures/mine.png",
                                        "my.notes",
                                        "config.yaml"};
     char name[128];
@@ -226,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_create, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_existing, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_undo, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_lock, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_log, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_rewind_metrics, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_rewind_files, tiny_memory_folder, temp_remove),

@@ -89,6 +89,42 @@ static void test_stopped(void **state)
     csctrl_config_destroy(&config);
 }
 
+/* From create or resume until destroy. */
+static void test_one_trainer_at_a_time(void **state)
+{
+    csctrl_config *config = tiny_config("train.batches=4", NULL);
+    csctrl_trainer *first = NULL, *second = NULL;
+    const char *run = temp_path(state, "run");
+
+    expect_ok(csctrl_trainer_create(&first, config, run));
+    expect_fail(csctrl_trainer_resume(&second, run, NULL, 0), CSCTRL_E_STATE,
+                "run: another process is training in this run directory");
+    assert_null(second);
+    csctrl_trainer_destroy(&first);
+    expect_ok(csctrl_trainer_resume(&first, run, NULL, 0));
+    expect_fail(csctrl_trainer_resume(&second, run, NULL, 0), CSCTRL_E_STATE, "another process");
+    expect_ok(csctrl_trainer_run(first, NULL, NULL));
+    csctrl_trainer_destroy(&first);
+    expect_ok(csctrl_trainer_resume(&second, run, NULL, 0));
+    csctrl_trainer_destroy(&second);
+    csctrl_config_destroy(&config);
+}
+
+/* The run directory is refused before the data are looked for. */
+static void test_directory_first(void **state)
+{
+    csctrl_config *config = tiny_config("data.kind=folder", "data.path=/nonexistent/images", NULL);
+    csctrl_trainer *t = NULL;
+
+    temp_file(state, "mine.txt", "x", 1);
+    expect_fail(csctrl_trainer_create(&t, config, *state), CSCTRL_E_EXISTS, "not empty");
+    assert_null(t);
+    expect_fail(csctrl_trainer_create(&t, config, temp_path(state, "new")), CSCTRL_E_NOT_FOUND,
+                "/nonexistent/images");
+    assert_false(ct_fs_exists(temp_path(state, "new")));
+    csctrl_config_destroy(&config);
+}
+
 /* ---- what a run leaves */
 
 static void expect_names(const char *folder, const char *const *names)
@@ -328,6 +364,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_progress),
         cmocka_unit_test_setup_teardown(test_stopped, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_one_trainer_at_a_time, tiny_memory_folder,
+                                        temp_remove),
+        cmocka_unit_test_setup_teardown(test_directory_first, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_files, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_nothing_optional, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_rotation, tiny_memory_folder, temp_remove),
