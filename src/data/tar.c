@@ -6,6 +6,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -29,10 +30,17 @@ static csctrl_status fail_archive(const ct_tar *tar)
 
     if (archive_errno(tar->archive) == ENOMEM)
         return ct_fail(CSCTRL_E_NOMEM, "%s: out of memory in libarchive", tar->name);
-    return ct_fail(CSCTRL_E_FORMAT,
-                   "%s: the archive is broken near byte %lld: %s; get or make the file anew",
-                   tar->name, (long long)archive_filter_bytes(tar->archive, -1),
-                   text != NULL ? text : "unknown reason");
+    /* EILSEQ: what libarchive says of a format that it does not know. */
+    if (archive_errno(tar->archive) == EILSEQ && archive_format(tar->archive) == 0)
+        return ct_fail(CSCTRL_E_FORMAT,
+                       "%s: not a tar or tar.gz archive; only those and folders are read",
+                       tar->name);
+    const long long at = (long long)archive_filter_bytes(tar->archive, -1);
+    char place[40] = ""; /* the gzip filter does not always know where it is */
+    if (at >= 0)
+        snprintf(place, sizeof place, " near byte %lld", at);
+    return ct_fail(CSCTRL_E_FORMAT, "%s: the archive is broken%s: %s; get or make the file anew",
+                   tar->name, place, text != NULL ? text : "unknown reason");
 }
 
 csctrl_status ct_tar_open_memory(ct_tar **out, const void *data, size_t size, const char *name)

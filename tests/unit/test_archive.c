@@ -198,7 +198,15 @@ static void test_not_a_set(void **state)
                      "expected class sub-folders with JPEG or PNG files, found no such file");
     put_file(state, "plain.bin", "this is not an archive at all", 29);
     expect_open_fail(config_at(state, "plain.bin", NULL), CSCTRL_E_FORMAT,
-                     "plain.bin: the archive is broken");
+                     "plain.bin: not a tar or tar.gz archive; only those and folders are read");
+    put_jpeg(state, "a.jpg", 64, 64);
+    expect_open_fail(config_at(state, "a.jpg", NULL), CSCTRL_E_FORMAT, "a.jpg: not a tar");
+    put_file(state, "set.tar.xz",
+             "\xfd"
+             "7zXZ\0\0\x04\xe6\xd6\xb4\x46\0\0\0\0",
+             16);
+    expect_open_fail(config_at(state, "set.tar.xz", NULL), CSCTRL_E_FORMAT,
+                     "set.tar.xz: not a tar");
     put_file(state, "empty.tar", "", 0);
     expect_open_fail(config_at(state, "empty.tar", NULL), CSCTRL_E_FORMAT, "found an empty file");
     put_file(state, "zeros.tar", zeros, sizeof zeros);
@@ -222,7 +230,8 @@ static void test_truncated(void **state)
         expect_ok(ct_fs_read(temp_path(state, names[i]), 1 << 20, &data, &size));
         put_file(state, names[i], data, i == 0 ? 2700 : size / 2);
         expect_open_fail(config_at(state, names[i], "data.kind=folder", NULL), CSCTRL_E_FORMAT,
-                         "the archive is broken near byte");
+                         "the archive is broken");
+        assert_null(strstr(csctrl_last_error(), "byte -1"));
         ct_free(data);
     }
 }
