@@ -101,8 +101,10 @@ CSCTRL_API void csctrl_labels_free(int64_t **labels);
  * @param test     Borrowed. Held-out images (at most `eval.count`).
  * @param figures  Written.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE when a data set does not fit the model; CSCTRL_E_MISMATCH when
- * the two do not have as many classes; errors of read and encode; CSCTRL_E_UNSUPPORTED (more than
- * CSCTRL_MAX_LAYERS layers); CSCTRL_E_NOMEM. On error the figures are unspecified. Source: SPEC 5.
+ * the two do not have as many classes; CSCTRL_E_CONFIG when `eval.components` is not below the
+ * model's features or `eval.fit_count` below the number of classes; errors of read and encode;
+ * CSCTRL_E_UNSUPPORTED (more than CSCTRL_MAX_LAYERS layers); CSCTRL_E_NOMEM. On error the figures
+ * are unspecified. Source: SPEC 5.
  */
 CSCTRL_API csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train,
                                          csctrl_dataset *test, csctrl_figures *figures);

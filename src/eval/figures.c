@@ -292,8 +292,8 @@ static csctrl_status accuracy_figure(csctrl_model *model, csctrl_dataset *train,
 {
     const csctrl_config *config = csctrl_model_config(model);
     const int64_t fit_count = csctrl_config_int(config, "eval.fit_count");
-    const int64_t asked = csctrl_config_int(config, "eval.components");
-    const int64_t n = h->x.z.shape[0], d = h->x.z.shape[1];
+    const int components = (int)csctrl_config_int(config, "eval.components");
+    const int64_t n = h->x.z.shape[0];
     features f = {0};
     csctrl_subspaces *subspaces = NULL;
     csctrl_status st;
@@ -302,8 +302,7 @@ static csctrl_status accuracy_figure(csctrl_model *model, csctrl_dataset *train,
 
     CT_GOTO(st, nearest != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
     CT_GOTO(st, encode_dataset(model, train, fit_count, &f));
-    CT_GOTO(st, csctrl_subspaces_fit(&subspaces, &f.z, f.labels, classes,
-                                     (int)(asked < d ? asked : d)));
+    CT_GOTO(st, csctrl_subspaces_fit(&subspaces, &f.z, f.labels, classes, components));
     CT_GOTO(st, csctrl_subspaces_classify(subspaces, &h->x.z, nearest));
     for (int64_t i = 0; i < n; i++)
         right += nearest[i] == h->x.labels[i];
@@ -331,6 +330,28 @@ static csctrl_status expect_classes(const csctrl_dataset *train, const csctrl_da
     return CSCTRL_OK;
 }
 
+/* All features of a class would be its subspace, or some class would have no images: the nearest
+ * subspace would mean nothing. */
+static csctrl_status expect_subspaces(const csctrl_model *model, int classes)
+{
+    const csctrl_config *config = csctrl_model_config(model);
+    const long long components = csctrl_config_int(config, "eval.components");
+    const long long fit_count = csctrl_config_int(config, "eval.fit_count");
+    csctrl_model_info info;
+
+    csctrl_model_get_info(model, &info);
+    if (components >= info.features)
+        return ct_fail(CSCTRL_E_CONFIG,
+                       "eval.components: expected fewer than the model's %lld features, found %lld",
+                       (long long)info.features, components);
+    if (fit_count < classes)
+        return ct_fail(CSCTRL_E_CONFIG,
+                       "eval.fit_count: expected at least one image for each of %d classes, found "
+                       "%lld",
+                       classes, fit_count);
+    return CSCTRL_OK;
+}
+
 csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train, csctrl_dataset *test,
                               csctrl_figures *figures)
 {
@@ -344,6 +365,7 @@ csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train, csctrl
     *figures = (csctrl_figures){.layers = info.layers < CSCTRL_MAX_LAYERS ? info.layers
                                                                           : CSCTRL_MAX_LAYERS};
     CT_GOTO(st, expect_classes(train, test, &classes));
+    CT_GOTO(st, expect_subspaces(model, classes));
     CT_GOTO(st, held_out_create(&h, model, test));
     CT_GOTO(st, stream_figures(model, &h, figures));
     CT_GOTO(st, rate_figures(&h, classes, eps2, figures));

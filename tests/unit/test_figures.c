@@ -288,9 +288,9 @@ static void test_figures_are_those_of_the_whole_set(void **state)
     close_setting(&s);
 }
 
-static void test_counts_and_components_are_limits(void **state)
+static void test_counts_are_limits(void **state)
 {
-    const char *const few[] = {"eval.count=9", "eval.fit_count=12", "eval.components=4096", NULL};
+    const char *const few[] = {"eval.count=9", "eval.fit_count=12", "eval.components=11", NULL};
     setting s = open_setting(few);
     csctrl_figures figures;
 
@@ -299,6 +299,27 @@ static void test_counts_and_components_are_limits(void **state)
     assert_int_equal(figures.images, 9);
     assert_true(figures.accuracy >= 0 && figures.accuracy <= 1);
     close_setting(&s);
+}
+
+static void refuses_to_evaluate(const char *assignment, const char *message)
+{
+    const char *const more[] = {assignment, NULL};
+    setting s = open_setting(more);
+    csctrl_figures figures;
+
+    expect_fail(csctrl_evaluate(s.model, s.train, s.test, &figures), CSCTRL_E_CONFIG, message);
+    close_setting(&s);
+}
+
+static void test_meaningless_accuracy_is_refused(void **state)
+{
+    (void)state;
+    refuses_to_evaluate("eval.components=12",
+                        "eval.components: expected fewer than the model's 12 features, found 12");
+    refuses_to_evaluate("eval.components=4096", "found 4096");
+    refuses_to_evaluate("eval.fit_count=2",
+                        "eval.fit_count: expected at least one image for each of 3 classes, found "
+                        "2");
 }
 
 static void test_small_images_have_no_ssim(void **state)
@@ -465,7 +486,8 @@ int main(void)
         cmocka_unit_test(test_a_data_set_is_encoded_in_order),
         cmocka_unit_test(test_a_limit_draws_from_all_over),
         cmocka_unit_test(test_figures_are_those_of_the_whole_set),
-        cmocka_unit_test(test_counts_and_components_are_limits),
+        cmocka_unit_test(test_counts_are_limits),
+        cmocka_unit_test(test_meaningless_accuracy_is_refused),
         cmocka_unit_test(test_small_images_have_no_ssim),
         cmocka_unit_test(test_sets_that_do_not_fit_are_refused),
         cmocka_unit_test_setup_teardown(test_broken_images_are_left_out, temp_make, temp_remove),
