@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "data/tar.h"
 
@@ -218,6 +219,31 @@ static csctrl_status parse_files(file_list *files, bool fine, const bool keep[2]
     return CSCTRL_OK;
 }
 
+static bool has_file(const file_list *files, const char *name)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (strcmp(files->list[i].name + files->list[i].base, name) == 0)
+            return true;
+    return false;
+}
+
+/* A part of the set can be trained on, but hardly on purpose. */
+static void tell_missing(const file_list *files, const ct_source_request *request, bool fine)
+{
+    static const char *const train[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                                        "data_batch_4.bin", "data_batch_5.bin"};
+    const char *const test = fine ? "test.bin" : "test_batch.bin";
+
+    for (size_t i = 0; i < sizeof train / sizeof train[0] && !fine; i++)
+        if (!has_file(files, train[i]))
+            ct_log(CSCTRL_LOG_WARNING, "%s: %s is missing: its images are not trained on",
+                   request->path, train[i]);
+    if (!has_file(files, test) && csctrl_config_text(request->config, "data.test_path")[0] == '\0')
+        ct_log(CSCTRL_LOG_WARNING,
+               "%s: %s is missing: data.holdout of the training images are held out instead",
+               request->path, test);
+}
+
 static csctrl_status open_cifar(ct_source *source, const ct_source_request *request, bool fine)
 {
     const bool contents = request->want[0] || request->want[1];
@@ -238,6 +264,8 @@ static csctrl_status open_cifar(ct_source *source, const ct_source_request *requ
     }
     for (size_t i = 0; i < files.count; i++)
         source->has_test = source->has_test || files.list[i].part == CSCTRL_SPLIT_TEST;
+    if (request->want[CSCTRL_SPLIT_TRAIN] && !request->quiet)
+        tell_missing(&files, request, fine);
     const bool keep[2] = {request->want[0] || (request->want[1] && !source->has_test),
                           request->want[1]};
     CT_GOTO(status, parse_files(&files, fine, keep, parts));

@@ -140,8 +140,8 @@ static csctrl_status open_test_path(ct_source *source, const csctrl_config *conf
                                     const char *test_path)
 {
     const ct_source_request request = {.config = config, .path = test_path, .want = {false, true}};
-    const ct_source_request classes = {.config = config,
-                                       .path = csctrl_config_text(config, "data.path")};
+    const ct_source_request classes = {
+        .config = config, .path = csctrl_config_text(config, "data.path"), .quiet = true};
     ct_source train;
 
     CT_TRY(ct_source_open(&train, &classes));
@@ -160,8 +160,10 @@ static csctrl_status open_split(csctrl_dataset *set, const csctrl_config *config
     const bool apart = test_path[0] != '\0' && strcmp(kind, "synthetic") != 0;
     const bool test = split == CSCTRL_SPLIT_TEST;
     const int64_t limit = csctrl_config_int(config, "data.limit");
-    const ct_source_request request = {
-        .config = config, .path = csctrl_config_text(config, "data.path"), .want = {!test, test}};
+    const ct_source_request request = {.config = config,
+                                       .path = csctrl_config_text(config, "data.path"),
+                                       .want = {!test, test},
+                                       .quiet = test}; /* the train split has told */
 
     if (test && apart)
         CT_TRY(open_test_path(&set->source, config, test_path));

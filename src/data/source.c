@@ -210,7 +210,7 @@ void ct_source_report(const ct_source_request *request, const char *name, const 
 {
     if (request->broken != NULL)
         request->broken(request->user, name, reason);
-    else
+    else if (!request->quiet)
         ct_log(CSCTRL_LOG_WARNING, "%s: left out: %s", name, reason);
 }
 

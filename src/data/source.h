@@ -60,6 +60,7 @@ typedef struct ct_source_request {
     const csctrl_config *config;
     const char *path;
     bool want[2];
+    bool quiet;              /* what is amiss is logged by another opening of the same files */
     csctrl_broken_fn broken; /* NULL: broken files are logged */
     void *user;
 } ct_source_request;

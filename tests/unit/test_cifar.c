@@ -216,6 +216,51 @@ static void test_file_errors(void **state)
     free(data);
 }
 
+/* Log of opening both splits. */
+static void open_both(csctrl_config *config, log_list *log)
+{
+    csctrl_dataset *train = NULL, *test = NULL;
+
+    log->count = 0;
+    csctrl_log_set(log_collect, log);
+    expect_ok(csctrl_dataset_open(&train, config, CSCTRL_SPLIT_TRAIN));
+    expect_ok(csctrl_dataset_open(&test, config, CSCTRL_SPLIT_TEST));
+    csctrl_log_set(NULL, NULL);
+    csctrl_dataset_close(&train);
+    csctrl_dataset_close(&test);
+}
+
+/* A part of the set is trained on, but not in silence; each file is named once. */
+static void test_missing_files(void **state)
+{
+    csctrl_config *config = config_at(state, "set", "data.holdout=0.5", NULL);
+    static log_list log;
+    char name[64];
+
+    for (int i = 1; i <= 5; i++) {
+        snprintf(name, sizeof name, "set/data_batch_%d.bin", i);
+        if (i != 2 && i != 4)
+            put_records(state, name, 10 * i, 10, false);
+    }
+    open_both(config, &log);
+    assert_int_equal(log_count(&log, "set: data_batch_2.bin is missing"), 1);
+    assert_int_equal(log_count(&log, "set: data_batch_4.bin is missing"), 1);
+    assert_int_equal(log_count(&log, "set: test_batch.bin is missing"), 1);
+    assert_int_equal(log.count, 3);
+    put_records(state, "set/data_batch_2.bin", 20, 10, false);
+    put_records(state, "set/data_batch_4.bin", 40, 10, false);
+    put_records(state, "set/test_batch.bin", 60, 10, false);
+    open_both(config, &log);
+    assert_int_equal(log.count, 0);
+    csctrl_config_destroy(&config);
+    config = config_at(state, "set100", "data.holdout=0.5", NULL);
+    put_records(state, "set100/train.bin", 0, 20, true);
+    open_both(config, &log);
+    assert_int_equal(log_count(&log, "set100: test.bin is missing"), 1);
+    assert_int_equal(log.count, 1);
+    csctrl_config_destroy(&config);
+}
+
 static void test_names(void **state)
 {
     static const struct {
@@ -248,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_grey, temp_make, temp_remove),
         cmocka_unit_test(test_parse_errors),
         cmocka_unit_test_setup_teardown(test_file_errors, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_missing_files, temp_make, temp_remove),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,11 @@ static void test_broken(void **state)
     assert_int_equal(log_count(&log, "train/cat/3.png: left out: neither JPEG nor PNG"), 1);
     assert_int_equal(log_count(&log, "train/cat/4.jpg: left out: empty file"), 1);
     csctrl_dataset_close(&set);
+    csctrl_log_set(log_collect, &log); /* the test split does not tell again */
+    expect_ok(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TEST));
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log_count(&log, "left out"), 2);
+    csctrl_dataset_close(&set);
     expect_ok(csctrl_dataset_verify(config, broken_collect, &broken, &good, &bad));
     assert_int_equal(good, 5);
     assert_int_equal(bad, 3);
@@ -231,6 +236,28 @@ static void test_broken(void **state)
     assert_null(strstr(broken.reasons[2], "5.png"));
     csctrl_config_destroy(&config);
     ct_free(data);
+}
+
+/* A test split with files of its own tells of them, and only of them. */
+static void test_broken_apart(void **state)
+{
+    csctrl_config *config = config_at(state, "set", "data.size=8", NULL);
+    static log_list log;
+    csctrl_dataset *set;
+
+    put_classes(state);
+    put_file(state, "set/train/cat/3.png", "no image", 8);
+    put_png(state, "apart/cat/1.png", 8, 8, 1);
+    put_png(state, "apart/ant/1.png", 8, 8, 1);
+    put_file(state, "apart/ant/2.png", "no image", 8);
+    expect_ok(csctrl_config_set(config, "data.test_path", temp_path(state, "apart")));
+    csctrl_log_set(log_collect, &log);
+    expect_ok(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TEST));
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log_count(&log, "apart/ant/2.png: left out"), 1);
+    assert_int_equal(log.count, 1);
+    csctrl_dataset_close(&set);
+    csctrl_config_destroy(&config);
 }
 
 /* A whole set of broken files cannot be opened, but it can be verified. */
@@ -280,6 +307,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty_classes, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_flat, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_broken, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_broken_apart, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_all_broken, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_special_files, temp_make, temp_remove),
     };
