@@ -9,6 +9,8 @@
 
 enum { COLUMNS = 10, PICTURE_SIDE = 64 };
 
+static const double ALL_BUT_SAME = 0.99; /* mean cosine of two images' features */
+
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -127,6 +129,25 @@ csctrl_status ct_monitor_evaluate(ct_monitor *monitor, csctrl_model *model, doub
     for (int64_t i = 0; i < monitor->count * d; i++)
         *cosine += (double)z[i] * (double)zhat[i] / (double)monitor->count;
     return CSCTRL_OK;
+}
+
+/* The squared norm of the mean of n unit vectors is the mean cosine of all n^2 pairs, of which n
+ * are of a vector with itself. */
+bool ct_monitor_collapsed(const ct_monitor *monitor)
+{
+    const int64_t n = monitor->count, d = monitor->z.shape[1];
+    const float *z = monitor->z.data;
+    double norm2 = 0.0;
+
+    if (n < 2)
+        return false;
+    for (int64_t j = 0; j < d; j++) {
+        double mean = 0.0;
+        for (int64_t i = 0; i < n; i++)
+            mean += (double)z[i * d + j] / (double)n;
+        norm2 += mean * mean;
+    }
+    return ((double)n * norm2 - 1.0) / (double)(n - 1) > ALL_BUT_SAME;
 }
 
 csctrl_status ct_monitor_picture(ct_monitor *monitor, csctrl_model *model, const char *path)

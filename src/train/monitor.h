@@ -26,6 +26,10 @@ void ct_monitor_destroy(ct_monitor *monitor);
 csctrl_status ct_monitor_evaluate(ct_monitor *monitor, csctrl_model *model, double *psnr,
                                   double *cosine);
 
+/* After ct_monitor_evaluate(): the features of all images are all but the same, as those of a model
+ * whose every regeneration is one flat picture. Its cosine is 1 and its PSNR not bad. */
+bool ct_monitor_collapsed(const ct_monitor *monitor);
+
 /* Picture of the first `train.pictures` images, each row of ten above its regenerations. */
 csctrl_status ct_monitor_picture(ct_monitor *monitor, csctrl_model *model, const char *path);
 

@@ -62,7 +62,7 @@ static csctrl_status evaluate(csctrl_trainer *t, csctrl_progress *p, bool *best)
         return CSCTRL_OK;
     CT_TRY(ct_monitor_evaluate(&t->monitor, t->model, &p->psnr, &p->cosine));
     p->evaluated = true;
-    *best = p->psnr > t->best_psnr;
+    *best = p->psnr > t->best_psnr && !ct_monitor_collapsed(&t->monitor);
     if (*best)
         t->best_psnr = p->psnr;
     return CSCTRL_OK;

@@ -89,6 +89,30 @@ static void test_figures(void **state)
     tiny_free(&xhat);
 }
 
+/* Rows of the features at will: what counts is whether they differ from one another. */
+static void test_collapsed(void **state)
+{
+    bench b;
+
+    (void)state;
+    open_bench(&b, tiny_config(NULL));
+    for (int64_t i = 0; i < 8; i++)
+        for (int64_t j = 0; j < 8; j++)
+            tiny_set(&b.monitor.z, 8 * i + j, j == 2 ? -1.0 : 0.0);
+    assert_true(ct_monitor_collapsed(&b.monitor));
+    tiny_set(&b.monitor.z, 2, -0.6); /* one of eight turned away: (42 + 14 * 0.6) / 56 */
+    tiny_set(&b.monitor.z, 3, 0.8);
+    assert_false(ct_monitor_collapsed(&b.monitor));
+    for (int64_t i = 0; i < 8; i++)
+        for (int64_t j = 0; j < 8; j++)
+            tiny_set(&b.monitor.z, 8 * i + j, i == j ? 1.0 : 0.0);
+    assert_false(ct_monitor_collapsed(&b.monitor));
+    b.monitor.count = 1; /* one image cannot differ from itself */
+    assert_false(ct_monitor_collapsed(&b.monitor));
+    b.monitor.count = 8;
+    close_bench(&b);
+}
+
 /* Broken files among the held-out images are passed over. */
 static void test_broken_images(void **state)
 {
@@ -209,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_images),
         cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_collapsed),
         cmocka_unit_test_setup_teardown(test_broken_images, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_picture, tiny_memory_folder, temp_remove),
         cmocka_unit_test(test_averages),

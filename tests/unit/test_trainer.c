@@ -110,6 +110,29 @@ static void test_one_trainer_at_a_time(void **state)
     csctrl_config_destroy(&config);
 }
 
+/* All images are the same, and so are all features: no checkpoint is the best one. */
+static void test_collapsed_is_not_best(void **state)
+{
+    csctrl_config *config = tiny_config("data.kind=folder", "data.holdout=0.4", "train.batches=4",
+                                        "train.eval_every=2", "train.keep_best=true", NULL);
+    csctrl_trainer *t = NULL;
+    char name[64];
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "set/%c/%d.png", 'a' + i % 2, i);
+        put_png(state, name, 8, 8, 1);
+    }
+    expect_ok(csctrl_config_set(config, "data.path", temp_path(state, "set")));
+    expect_ok(csctrl_trainer_create(&t, config, temp_path(state, "run")));
+    expect_ok(csctrl_trainer_run(t, NULL, NULL));
+    assert_true(t->monitor.count > 1);
+    assert_true(ct_fs_exists(temp_path(state, "run/checkpoints/latest")));
+    assert_false(ct_fs_exists(temp_path(state, "run/checkpoints/best")));
+    assert_true(t->best_psnr < 0.0);
+    csctrl_trainer_destroy(&t);
+    csctrl_config_destroy(&config);
+}
+
 /* The run directory is refused before the data are looked for. */
 static void test_directory_first(void **state)
 {
@@ -367,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_trainer_at_a_time, tiny_memory_folder,
                                         temp_remove),
         cmocka_unit_test_setup_teardown(test_directory_first, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_collapsed_is_not_best, tiny_memory_folder,
+                                        temp_remove),
         cmocka_unit_test_setup_teardown(test_files, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_nothing_optional, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_rotation, tiny_memory_folder, temp_remove),
