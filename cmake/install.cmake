@@ -1,5 +1,5 @@
 # What `cmake --install` lays down: library, headers, pkg-config file, CMake package, program, man page,
-# bash completion, configs. All of it can be moved to another prefix.
+# completion of three shells, configs. All of it can be moved to another prefix.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/csctrl)
@@ -36,8 +36,14 @@ if(TARGET csctrl_program)
                      DEPENDS csctrl_program VERBATIM)
   add_custom_command(OUTPUT csctrl.bash COMMAND csctrl_program completion bash > csctrl.bash
                      DEPENDS csctrl_program VERBATIM)
-  add_custom_target(csctrl_pages ALL DEPENDS csctrl.1 csctrl.bash)
+  add_custom_command(OUTPUT _csctrl COMMAND csctrl_program completion zsh > _csctrl
+                     DEPENDS csctrl_program VERBATIM)
+  add_custom_command(OUTPUT csctrl.fish COMMAND csctrl_program completion fish > csctrl.fish
+                     DEPENDS csctrl_program VERBATIM)
+  add_custom_target(csctrl_pages ALL DEPENDS csctrl.1 csctrl.bash _csctrl csctrl.fish)
   install(FILES ${CMAKE_BINARY_DIR}/csctrl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(FILES ${CMAKE_BINARY_DIR}/csctrl.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
           RENAME csctrl)
+  install(FILES ${CMAKE_BINARY_DIR}/_csctrl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${CMAKE_BINARY_DIR}/csctrl.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()

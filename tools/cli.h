@@ -52,6 +52,7 @@ typedef struct cli_args cli_args;
 typedef struct cli_command {
     const char *name;
     const char *operands; /* e.g. "RUN IMAGE..."; words as in cli_option.argument */
+    const char *required; /* options that must be given, e.g. "-o DIR"; may be NULL */
     int least, most;      /* number of operands; most < 0: any */
     const char *summary;
     const char *details; /* paragraphs for help and man page; may be NULL */
@@ -115,6 +116,8 @@ const cli_fact *cli_environment_facts(void);
 int cli_config_find(const char *name, char **path);
 /* Does the operand name a config rather than data or a run? */
 bool cli_is_config(const char *name);
+/* The environment variable that stands in for `key`, or NULL. */
+const char *cli_environment_variable(const char *key);
 /* Config at `path` (NULL: all defaults), then the environment, then --set. */
 int cli_config_load(csctrl_config **out, const char *path, const cli_args *args);
 
@@ -134,11 +137,19 @@ int cli_model_open(csctrl_model **out, int *batch, const char *run, const char *
 
 /* --- files (cli_files.c) --- */
 int cli_make_dirs(const char *path, bool parents_only);
+/* How much of `path` is there already, in characters; and: remove the folders of `path` beyond
+ * that, as far as they are empty. */
+size_t cli_existing_part(const char *path);
+void cli_remove_made(const char *path, size_t existing);
 int cli_check_out_dir(const char *path, bool force);  /* refuses one that holds anything */
 int cli_check_out_file(const char *path, bool force); /* refuses an existing one */
 char *cli_stem(const char *path);                     /* "a/b.c.png" -> "b.c"; owned */
-/* Name of the entry prefixN[suffix] with the greatest number N; owned; NULL when there is none. */
-char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t *number);
+/* Name of the entry prefixN[suffix] with the greatest number N <= most; owned; NULL when there is
+ * none. */
+char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t most,
+                        int64_t *number);
+/* What a pointer file such as RUN/checkpoints/best names; owned; NULL: it is no pointer. */
+char *cli_pointer_target(const char *path);
 /* First free runs/STEM-N, created empty; owned path. */
 int cli_new_run_dir(const char *stem, char **path);
 

@@ -40,7 +40,7 @@ static bool ends_with(const char *text, const char *end)
 /* ---------------------------------------------------------------- shipped configs */
 
 /* Folder number `index` that may hold shipped configs: ./configs, beside an installed program
- * (which may have been moved), where it was installed. Owned; NULL past the end. */
+ * (which may have been moved), where it was installed, in the source. Owned; NULL past the end. */
 static char *shipped_dir(int index)
 {
     char program[PATH_MAX];
@@ -49,7 +49,9 @@ static char *shipped_dir(int index)
         return cli_format("configs");
     if (index == 2)
         return cli_format("%s", CSCTRL_CONFIG_DIR);
-    if (index > 2)
+    if (index == 3)
+        return cli_format("%s", CSCTRL_SOURCE_CONFIG_DIR);
+    if (index > 3)
         return NULL;
     const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n <= 0)
@@ -111,25 +113,52 @@ static size_t list_shipped(char *names[SHIPPED_MAX])
     return count;
 }
 
+/* Takes over `list`; NULL without memory. */
+static char *append(char *list, const char *item)
+{
+    char *longer =
+        list != NULL ? cli_format("%s%s%s", list, list[0] != '\0' ? ", " : "", item) : NULL;
+    free(list);
+    return longer;
+}
+
+/* The folders that were searched, each once; owned. */
+static char *searched_dirs(void)
+{
+    char *list = cli_format("%s", ""), *before = NULL, *dir;
+
+    for (int i = 0; (dir = shipped_dir(i)) != NULL; i++) {
+        if (before == NULL || strcmp(before, dir) != 0)
+            list = append(list, dir);
+        free(before);
+        before = dir;
+    }
+    free(before);
+    return list;
+}
+
 static int fail_no_config(const char *name)
 {
     char *names[SHIPPED_MAX];
     const size_t count = list_shipped(names);
     const char *near = cli_nearest(name, (const char *const *)names, count);
+    char *dirs = searched_dirs();
     char *all = cli_format("%s", "");
 
-    for (size_t i = 0; i < count && all != NULL; i++) {
-        char *more = cli_format("%s%s%s", all, i ? ", " : "", names[i]);
-        free(all);
-        all = more;
-    }
-    if (near != NULL)
-        cli_fail(CLI_USAGE, "config '%s' not found; did you mean '%s'?", name, near);
-    else if (count > 0 && all != NULL)
-        cli_fail(CLI_USAGE, "config '%s' not found; give a YAML file or one of: %s", name, all);
+    for (size_t i = 0; i < count; i++)
+        all = append(all, names[i]);
+    if (dirs == NULL || all == NULL)
+        cli_fail_memory();
+    else if (near != NULL)
+        cli_fail(CLI_USAGE, "config '%s' not found; did you mean '%s'? (looked in %s)", name, near,
+                 dirs);
+    else if (count > 0)
+        cli_fail(CLI_USAGE, "config '%s' not found; give a YAML file or one of: %s (looked in %s)",
+                 name, all, dirs);
     else
-        cli_fail(CLI_USAGE, "config '%s' not found; give a YAML file", name);
+        cli_fail(CLI_USAGE, "config '%s' not found; give a YAML file (looked in %s)", name, dirs);
     free(all);
+    free(dirs);
     for (size_t i = 0; i < count; i++)
         free(names[i]);
     return CLI_USAGE;
@@ -165,6 +194,14 @@ static int assign(csctrl_config *config, const char *assignment, const char *ori
         return CLI_OK;
     snprintf(where, sizeof where, "%s%.200s", origin, assignment);
     return cli_fail_status_at(status, where);
+}
+
+const char *cli_environment_variable(const char *key)
+{
+    for (size_t i = 0; i < ENVIRONMENT_COUNT; i++)
+        if (strcmp(environment[i].key, key) == 0)
+            return environment[i].variable;
+    return NULL;
 }
 
 static bool is_default(const csctrl_config *config, const char *key)
@@ -229,11 +266,14 @@ int cli_config_load(csctrl_config **out, const char *path, const cli_args *args)
 
 /* ---------------------------------------------------------------- saved runs */
 
-/* The config.yaml of a run or checkpoint; owned; NULL when there is none. */
+/* The config.yaml of a run or checkpoint, or of what a pointer names; owned; NULL when there is
+ * none. */
 static char *saved_config(const char *run)
 {
-    char *path = cli_format("%s/config.yaml", run);
+    char *target = is_file(run) ? cli_pointer_target(run) : NULL;
+    char *path = cli_format("%s/config.yaml", target != NULL ? target : run);
 
+    free(target);
     if (path != NULL && is_file(path))
         return path;
     free(path);
@@ -279,11 +319,18 @@ int cli_overrides_make(cli_overrides *overrides, const char *run, const char *da
                        const cli_args *args)
 {
     csctrl_config *saved = NULL;
+
+    *overrides = (cli_overrides){.batch = 1};
+    if (is_file(run)) {
+        char *target = cli_pointer_target(run);
+        if (target == NULL)
+            return cli_fail(CLI_USAGE, "%s: no run, checkpoint or config", run);
+        free(target);
+    }
     char *path = saved_config(run);
     int code = load_and_set(&saved, path, args);
 
     free(path);
-    *overrides = (cli_overrides){.batch = 1};
     if (code == CLI_OK)
         code = fill_overrides(overrides, saved, data, args);
     if (code == CLI_OK)

@@ -3,10 +3,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { POINTER_MAX = 256 };
 
 int cli_make_dirs(const char *path, bool parents_only)
 {
@@ -28,6 +31,31 @@ int cli_make_dirs(const char *path, bool parents_only)
     }
     free(copy);
     return code;
+}
+
+size_t cli_existing_part(const char *path)
+{
+    char *copy = cli_format("%s", path);
+    char *slash;
+
+    while (copy != NULL && access(copy, F_OK) != 0 && (slash = strrchr(copy, '/')) != NULL)
+        *slash = '\0';
+    size_t length = copy == NULL ? strlen(path) : 0;
+    if (copy != NULL && access(copy, F_OK) == 0)
+        length = strlen(copy);
+    free(copy);
+    return length;
+}
+
+void cli_remove_made(const char *path, size_t existing)
+{
+    char *copy = cli_format("%s", path);
+
+    while (copy != NULL && strlen(copy) > existing && (rmdir(copy) == 0 || errno == ENOENT)) {
+        char *slash = strrchr(copy, '/');
+        *(slash != NULL ? slash : copy) = '\0';
+    }
+    free(copy);
 }
 
 static int not_dots(const struct dirent *entry)
@@ -102,7 +130,8 @@ static int64_t number_of(const char *name, const char *prefix, const char *suffi
     return strcmp(end, suffix) == 0 ? number : -1;
 }
 
-char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t *number)
+char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t most,
+                        int64_t *number)
 {
     struct dirent **entries = NULL;
     const int n = scandir(dir, &entries, NULL, NULL);
@@ -111,7 +140,7 @@ char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix,
     *number = -1;
     for (int i = 0; i < n; i++) {
         const int64_t found = number_of(entries[i]->d_name, prefix, suffix);
-        if (found > *number) {
+        if (found > *number && found <= most) {
             free(name);
             name = cli_format("%s", entries[i]->d_name);
             *number = found;
@@ -120,6 +149,26 @@ char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix,
     }
     free(entries);
     return name;
+}
+
+char *cli_pointer_target(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
+    char name[POINTER_MAX + 1];
+    struct stat st;
+    FILE *file = NULL;
+    size_t n = 0;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= POINTER_MAX)
+        file = fopen(path, "r");
+    if (file != NULL) {
+        n = fread(name, 1, POINTER_MAX, file);
+        fclose(file);
+    }
+    name[n] = '\0';
+    name[strcspn(name, "\n")] = '\0';
+    return number_of(name, "step-", "") >= 0 ? cli_format("%.*s%s", folder, path, name) : NULL;
 }
 
 int cli_new_run_dir(const char *stem, char **path)
@@ -131,7 +180,7 @@ int cli_new_run_dir(const char *stem, char **path)
 
     *path = NULL;
     if (code == CLI_OK)
-        free(cli_last_numbered("runs", prefix, "", &last));
+        free(cli_last_numbered("runs", prefix, "", INT64_MAX, &last));
     for (int64_t n = last < 0 ? 1 : last + 1; code == CLI_OK && *path == NULL; n++) {
         char *next = cli_format("runs/%s%lld", prefix, (long long)n);
         if (next == NULL)

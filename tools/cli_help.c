@@ -61,8 +61,10 @@ void cli_print_command_help(const cli_command *command)
 {
     char left[64];
 
-    printf("usage: csctrl %s%s%s%s\n\n%s.\n", command->name, command->operands[0] ? " " : "",
-           command->operands, command->options[0].name ? " [options]" : "", command->summary);
+    printf("usage: csctrl %s%s%s%s%s%s\n\n%s.\n", command->name, command->operands[0] ? " " : "",
+           command->operands, command->required ? " " : "",
+           command->required ? command->required : "", command->options[0].name ? " [options]" : "",
+           command->summary);
     if (command->details != NULL)
         printf("%s\n", command->details);
     printf("\noptions:\n");

@@ -56,12 +56,15 @@ static int describe(const cli_progress *progress, const csctrl_progress *state, 
                     size_t size)
 {
     const bool last = state->step >= state->steps;
-    char duration[32], rate[32], psnr[32] = "";
+    char duration[32], rate[32], psnr[64] = "";
 
     cli_time_text(last ? progress->last_report - progress->began : state->seconds_left, duration);
     snprintf(rate, sizeof rate, progress->rate < 10 ? "%.1f" : "%.0f", progress->rate);
-    if (progress->psnr_known)
-        snprintf(psnr, sizeof psnr, "  psnr %.2f dB", progress->psnr);
+    if (state->evaluated)
+        snprintf(psnr, sizeof psnr, "  psnr %.2f dB", state->psnr);
+    else if (progress->mode == CLI_PROGRESS_BAR && progress->psnr_step > 0)
+        snprintf(psnr, sizeof psnr, "  psnr %.2f dB at step %lld", progress->psnr,
+                 (long long)progress->psnr_step);
     return snprintf(out, size, "step %lld/%lld  objective %.3f%s  %s images/s  %s%s%s",
                     (long long)state->step, (long long)state->steps, state->min_value, psnr, rate,
                     last ? "in " : "", duration, last ? "" : " left");
@@ -143,7 +146,7 @@ void cli_progress_show(cli_progress *progress, const csctrl_progress *state)
                                             : state->images_per_second;
     if (state->evaluated) {
         progress->psnr = state->psnr;
-        progress->psnr_known = true;
+        progress->psnr_step = state->step;
     }
     if (progress->started && !last && !state->evaluated && t - progress->last_report < wait)
         return;

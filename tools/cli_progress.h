@@ -16,9 +16,10 @@ typedef struct cli_progress {
     cli_progress_mode mode;
     bool bar_shown;
     bool started;
+    bool finished;             /* before it began: a resumed run at its end */
     double began, last_report; /* seconds, monotonic */
     double rate;               /* images/s, smoothed */
-    bool psnr_known;
+    int64_t psnr_step;         /* of the last evaluation; 0: none yet */
     double psnr;
 } cli_progress;
 

@@ -62,12 +62,12 @@ static bool on_progress(void *user, const csctrl_progress *state)
     return true;
 }
 
-/* RUN/FOLDER/step-N[suffix] with the greatest N; owned; NULL when there is none. */
-static char *last_of(const char *run, const char *folder, const char *suffix)
+/* RUN/FOLDER/step-N[suffix] with the greatest N <= most; owned; NULL when there is none. */
+static char *last_of(const char *run, const char *folder, const char *suffix, int64_t most)
 {
     char *dir = cli_format("%s/%s", run, folder);
     int64_t step = 0;
-    char *name = dir != NULL ? cli_last_numbered(dir, "step-", suffix, &step) : NULL;
+    char *name = dir != NULL ? cli_last_numbered(dir, "step-", suffix, most, &step) : NULL;
     char *path = name != NULL ? cli_format("%s/%s", dir, name) : NULL;
 
     free(name);
@@ -76,8 +76,9 @@ static char *last_of(const char *run, const char *folder, const char *suffix)
 }
 
 static void print_results(const char *run, const char *picture, const char *checkpoint,
-                          cli_progress_mode mode)
+                          const cli_progress *progress)
 {
+    const cli_progress_mode mode = progress->mode;
     char quoted[PATH_MAX];
 
     if (mode == CLI_PROGRESS_JSON) {
@@ -87,7 +88,7 @@ static void print_results(const char *run, const char *picture, const char *chec
             json_dumpf(object, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(object);
-    } else if (mode != CLI_PROGRESS_QUIET) {
+    } else if (mode != CLI_PROGRESS_QUIET && !progress->finished) {
         printf("run         %s\n", run);
         if (picture != NULL)
             printf("picture     %s  (inputs beside their regenerations)\n", picture);
@@ -137,11 +138,14 @@ int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *pr
     unwatch_signals(old);
     cli_progress_end(progress);
 
-    char *picture = last_of(run, "pictures", ".png");
-    char *checkpoint = last_of(run, "checkpoints", "");
+    /* A killed run may have left pictures of later steps than those it went on from. */
+    csctrl_model_info info;
+    csctrl_model_get_info(csctrl_trainer_model(*trainer), &info);
+    char *picture = last_of(run, "pictures", ".png", info.step);
+    char *checkpoint = last_of(run, "checkpoints", "", info.step);
     int code = CLI_OK;
     if (status == CSCTRL_OK)
-        print_results(run, picture, checkpoint, progress->mode);
+        print_results(run, picture, checkpoint, progress);
     else
         code = fail_stopped(status, run, checkpoint);
     free(picture);

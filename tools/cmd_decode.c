@@ -89,6 +89,7 @@ static int decode_all(csctrl_model *model, int batch, const csctrl_tensor *z, co
 static int decode_file(csctrl_model *model, int batch, const char *dir, const cli_args *args)
 {
     const char *path = args->operands[1];
+    const size_t existing = cli_existing_part(dir);
     csctrl_tensor raw = {.data = NULL}, z = {.data = NULL};
     csctrl_model_info info;
     const csctrl_status status = csctrl_npy_read(path, &raw);
@@ -102,7 +103,9 @@ static int decode_file(csctrl_model *model, int batch, const char *dir, const cl
         code = cli_check_out_dir(dir, cli_given(args, "force"));
     if (code == CLI_OK)
         code = decode_all(model, batch, &z, dir);
-    if (code == CLI_OK)
+    if (code != CLI_OK)
+        cli_remove_made(dir, existing);
+    else
         printf("%s  %lld images of %d x %d\n", dir, (long long)z.shape[0], info.size, info.size);
     cli_tensor_free(&z);
     return code;
@@ -133,6 +136,7 @@ static const cli_option options[] = {
 const cli_command cli_decode = {
     .name = "decode",
     .operands = "RUN FILE",
+    .required = "-o DIR",
     .least = 2,
     .most = 2,
     .summary = "Images from a NumPy file of features",

@@ -66,6 +66,7 @@ static const cli_option options[] = {
 const cli_command cli_encode = {
     .name = "encode",
     .operands = "RUN IMAGE...",
+    .required = "-o FILE",
     .least = 2,
     .most = -1,
     .summary = "Features of images as a NumPy file",

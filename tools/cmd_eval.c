@@ -29,8 +29,9 @@ const cli_command cli_eval = {
     .least = 1,
     .most = 1,
     .summary = "Figures of a model on held-out images",
-    .details = "RUN is a run directory (its latest checkpoint; RUN/checkpoints/best names the best)\n"
-               "or a checkpoint. Rates are in nats; subspaces are fitted on training images only.",
+    .details =
+        "RUN is a run directory (its latest checkpoint; RUN/checkpoints/best names the best)\n"
+        "or a checkpoint. Rates are in nats; subspaces are fitted on training images only.",
     .examples = "  csctrl eval runs/fashion-mnist-1\n"
                 "  csctrl eval runs/fashion-mnist-1/checkpoints/step-00000100 --json\n"
                 "  csctrl eval runs/fashion-mnist-1 --set model.lambda=0.2 --data other/\n",

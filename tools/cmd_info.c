@@ -172,7 +172,7 @@ static int run_info(const cli_args *args)
     int batch = 0;
 
     if (access(name, F_OK) != 0 && !cli_is_config(name))
-        return cli_fail(CLI_USAGE, "'%s' is no run directory, checkpoint or config", name);
+        return cli_fail(CLI_USAGE, "%s: no run, checkpoint or config", name);
     int code = cli_is_config(name) ? open_from_config(&model, name, args)
                                    : cli_model_open(&model, &batch, name, NULL, 1, args);
 

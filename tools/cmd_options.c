@@ -158,6 +158,10 @@ static void man_command(const cli_command *command)
     roff(command->name);
     printf(" ");
     roff(command->operands);
+    if (command->required != NULL) {
+        printf(" ");
+        roff(command->required);
+    }
     printf("\n");
     roff(command->summary);
     printf(".\n");

@@ -143,6 +143,7 @@ static int reconstruct(csctrl_model *model, int batch, const char *dir, const cl
 {
     char *const *paths = args->operands + 1;
     const int count = args->count - 1;
+    const size_t existing = cli_existing_part(dir);
     char **stems = make_stems(paths, count);
     json_t *list = cli_given(args, "json") ? json_array() : NULL;
     int code = stems != NULL ? cli_check_out_dir(dir, cli_given(args, "force")) : cli_fail_memory();
@@ -151,6 +152,8 @@ static int reconstruct(csctrl_model *model, int batch, const char *dir, const cl
         const int n = count - i < batch ? count - i : batch;
         code = reconstruct_batch(model, paths + i, stems + i, n, dir, list);
     }
+    if (code != CLI_OK)
+        cli_remove_made(dir, existing);
     if (list != NULL && code == CLI_OK) {
         json_dumpf(list, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         putchar('\n');
@@ -186,6 +189,7 @@ static const cli_option options[] = {
 const cli_command cli_reconstruct = {
     .name = "reconstruct",
     .operands = "RUN IMAGE...",
+    .required = "-o DIR",
     .least = 2,
     .most = -1,
     .summary = "Regenerate images from their features",

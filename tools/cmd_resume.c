@@ -1,6 +1,44 @@
 /* cmd_resume.c - csctrl resume RUN: go on from the latest checkpoint. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli_training.h"
 #include "commands.h"
+
+/* A finished run has nothing to go on with; programs that read JSON get the ordinary ending. */
+static bool says_finished(csctrl_trainer *trainer, const cli_progress *progress)
+{
+    const csctrl_model *model = csctrl_trainer_model(trainer);
+    const int64_t steps = csctrl_config_int(csctrl_model_config(model), "train.batches");
+    csctrl_model_info info;
+
+    csctrl_model_get_info(model, &info);
+    if (info.step < steps)
+        return false;
+    if (progress->mode != CLI_PROGRESS_QUIET && progress->mode != CLI_PROGRESS_JSON)
+        printf("already at step %lld of %lld; add --set train.batches=N to go on\n",
+               (long long)info.step, (long long)steps);
+    return true;
+}
+
+/* One warning names the --set that make the rest of the run another experiment. */
+static void warn_of_changes(cli_progress *progress, const cli_args *args)
+{
+    char text[512] = "";
+    size_t n = 0;
+
+    for (size_t i = 0; i < args->set_count && n < sizeof text; i++)
+        if (strncmp(args->sets[i], "model.", 6) == 0 || strncmp(args->sets[i], "data.", 5) == 0)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n > 0 ? ", " : "",
+                                  args->sets[i]);
+    if (n == 0)
+        return;
+    char *message = cli_format("--set %s changes the run in mid-course", text);
+    if (message != NULL)
+        cli_progress_message(progress, CSCTRL_LOG_WARNING, message);
+    free(message);
+}
 
 static int run_resume(const cli_args *args)
 {
@@ -18,8 +56,14 @@ static int run_resume(const cli_args *args)
     const csctrl_status status =
         csctrl_trainer_resume(&trainer, run, (const char *const *)overrides.items, overrides.count);
     cli_overrides_free(&overrides);
-    code = status == CSCTRL_OK ? cli_training_run(&trainer, run, &progress, args)
-                               : cli_fail_status(status);
+    if (status != CSCTRL_OK) {
+        code = cli_fail_status(status);
+    } else {
+        progress.finished = says_finished(trainer, &progress);
+        if (!progress.finished)
+            warn_of_changes(&progress, args);
+        code = cli_training_run(&trainer, run, &progress, args);
+    }
     csctrl_log_set(NULL, NULL);
     return code;
 }

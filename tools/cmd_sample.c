@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -127,6 +128,10 @@ static int run_sample(const cli_args *args)
 
     if (out == NULL)
         return cli_fail(CLI_USAGE, "sample: expected -o FILE for the picture");
+    const size_t length = strlen(out);
+    if (length < 4 || strcasecmp(out + length - 4, ".png") != 0)
+        return cli_fail(CLI_USAGE, "sample: --out: expected a name that ends in .png, found '%s'",
+                        out);
     if (!cli_given(args, "count"))
         return cli_fail(CLI_USAGE, "sample: expected -n N, the number of samples");
     int code = cli_integer(args, "count", 1, SAMPLES_MAX, &r.count);
@@ -156,6 +161,7 @@ static const cli_option options[] = {
 const cli_command cli_sample = {
     .name = "sample",
     .operands = "RUN",
+    .required = "-n N -o FILE",
     .least = 1,
     .most = 1,
     .summary = "New images, drawn from each class's subspace",

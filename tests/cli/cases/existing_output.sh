@@ -26,4 +26,5 @@ complains 2 'pics is not empty' decode empty codes.npy -o pics
 echo precious >grid.png
 complains 2 'grid\.png exists' sample empty -n 4 -o grid.png
 [ "$(cat grid.png)" = precious ] || fail 'grid.png was changed'
-complains 2 'pics is a directory' sample empty -n 4 -o pics
+mkdir pics.png
+complains 2 'pics\.png is a directory' sample empty -n 4 -o pics.png

@@ -16,6 +16,15 @@ for verb in $verbs; do
     same out by_help
     awk 'length > 100 { exit 1 }' out || fail "help of $verb is wider than 100 columns"
 done
+for usage in 'sample RUN -n N -o FILE' 'reconstruct RUN IMAGE\.\.\. -o DIR' \
+    'encode RUN IMAGE\.\.\. -o FILE' 'decode RUN FILE -o DIR'; do
+    expect 0 help "${usage%% *}"
+    says "^usage: csctrl $usage \[options\]$"
+done
+expect 0 train --help
+says "objective.*decoder's move"
+expect 0 eval --help
+says 'its latest checkpoint; RUN/checkpoints/best'
 expect 0 help
 mv out by_help
 expect 0 -h

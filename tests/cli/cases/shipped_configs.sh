@@ -18,6 +18,15 @@ expect 0 train little --quiet --set train.batches=1
 exists runs/little-3/checkpoints/step-00000001
 missing runs/little-1
 
+# From any other folder a program in its build tree finds the configs of its source.
+mkdir elsewhere
+cd elsewhere || exit 1
+expect 0 info fashion-mnist
+complains 2 "did you mean 'fashion-mnist'\? \(looked in configs, .*/share/csctrl/configs, .*/configs\)$" \
+    train fashion-mnst
+complains 2 'one of: .*cifar10.* \(looked in configs, ' train zzzzzzzzzz
+cd .. || exit 1
+
 # A run that cannot start leaves no empty directory behind.
 complains 2 'nowhere' train little --set data.kind=folder --set data.path=nowhere
 missing runs/little-4

@@ -15,6 +15,8 @@ complains 2 'expected -o DIR' reconstruct run a.png
 complains 2 'expected -o FILE' encode run a.png
 complains 2 'expected -o DIR' decode run a.npy
 complains 2 'expected -o FILE' sample run -n 4
+complains 2 "--out: expected a name that ends in \.png, found 'grid\.jpg'" sample run -n 4 -o grid.jpg
+complains 2 "--out: .*found 'png'" sample run -n 4 -o png
 complains 2 'expected -n N' sample run -o grid.png
 complains 2 "--count: expected a whole number from 1 to 10000, found '0'" sample run -n 0 -o g.png
 complains 2 "--count: .*found '4x'" sample run -n 4x -o g.png

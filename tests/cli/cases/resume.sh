@@ -1,0 +1,56 @@
+# What resume says at the end of a run, of options that change it, and of pictures left behind.
+tiny
+expect 0 train tiny.yaml --out run --quiet --set train.batches=5
+expect 0 resume run
+silent
+[ "$(cat out)" = 'already at step 5 of 5; add --set train.batches=N to go on' ] ||
+    fail 'a finished run is not named so'
+expect 0 resume run --set train.batches=4
+says '^already at step 5 of 4; '
+expect 0 resume run --quiet
+[ ! -s out ] || fail '--quiet printed something'
+expect 0 resume run --log-format json
+says '^\{"event":"finished","run":"run",'
+expect 0 resume run --eval
+says '^already at step 5 of 5; '
+says '^figures of run at step 5,'
+
+# Progress shows psnr where it was measured: steps 3 and 6 and the last, not 1.
+expect 0 train tiny.yaml --out steps --set train.batches=7
+says '^step 3/7 .*psnr '
+says_not '^step 1/7 .*psnr '
+says '^step 1/7 '
+
+# A picture above the present step is not of this run.
+cp run/pictures/step-00000004.png run/pictures/step-00000900.png
+expect 0 resume run --set train.batches=6
+silent
+says '^picture +run/pictures/step-00000006\.png '
+
+expect 0 resume run --set train.batches=7 --set model.lambda=0.2 --set data.flip=true
+[ "$(cat err)" = 'csctrl: warning: --set model.lambda=0.2, data.flip=true changes the run in mid-course' ] ||
+    fail 'expected one warning'
+expect 0 resume run --set train.batches=8 --set optim.encoder_lr=0.001
+silent
+
+# A run, a checkpoint, a pointer to one; any other file is named as none of these.
+expect 0 info run/checkpoints/latest
+says 'step [0-9]+, backend'
+expect 0 eval run/checkpoints/latest
+says 'at step 8,'
+echo '# Notes' >notes.md
+head -c 1000 /dev/zero >zeros
+for verb in info eval resume; do
+    complains 2 'notes\.md: no run, checkpoint or config$' $verb notes.md
+    complains 2 'zeros: no run, checkpoint or config$' $verb zeros
+done
+
+# What fails leaves no empty folder, and keeps those that were there.
+complains 2 'gone\.png' reconstruct run gone.png -o a/b
+missing a
+mkdir a
+complains 2 'gone\.png' reconstruct run gone.png -o a/b/
+missing a/b
+exists a
+complains 2 'gone\.png' reconstruct run gone.png -o a
+exists a
