@@ -1,8 +1,11 @@
 /* memory.c - what a run will take, before it starts. */
 #define _POSIX_C_SOURCE 200809L
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "train/trainer.h"
 
 /* What OpenBLAS touches of its packing buffers, a thread. */
@@ -26,6 +29,58 @@ static size_t resident_now(void)
         resident = 0;
     fclose(file);
     return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Bytes of a line of /proc/meminfo, e.g. "MemAvailable"; false where there is none. */
+static bool machine_has(const char *name, uint64_t *bytes)
+{
+    char line[128], key[64];
+    uint64_t kib = 0;
+    bool found = false;
+    FILE *file = fopen("/proc/meminfo", "r");
+
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof line, file) != NULL)
+        found = sscanf(line, "%63[^:]: %" SCNu64, key, &kib) == 2 && strcmp(key, name) == 0;
+    fclose(file);
+    *bytes = found ? kib << 10 : 0;
+    return found;
+}
+
+/* The images are held already, as files or in memory. */
+static uint64_t bytes_to_take(const csctrl_trainer *t)
+{
+    ct_loader_options options;
+    uint64_t bytes = 0;
+
+    for (int k = 0; k < CT_CLASSES; k++)
+        bytes += ct_plan_size(t->model->plan, (ct_class)k);
+    ct_loader_options_read(&options, t->config, 0);
+    return bytes + ct_loader_memory(t->train, &options) +
+           ct_monitor_memory(t->config, &t->model->arch, t->test_images) +
+           ct_plan_size(t->model->plan, CT_STATE); /* the copy that a save holds */
+}
+
+csctrl_status ct_trainer_expect_memory(const csctrl_trainer *t)
+{
+    static const double gib = 1 << 30;
+    const uint64_t bytes = bytes_to_take(t);
+    uint64_t memory = 0, swap = 0;
+
+    if (!machine_has("MemAvailable", &memory) || bytes <= memory)
+        return CSCTRL_OK;
+    (void)machine_has("SwapFree", &swap); /* 0 where there is no swap */
+    if (bytes > memory + swap)
+        return ct_fail(CSCTRL_E_NOMEM,
+                       "training takes %.1f GiB of memory, %.1f GiB are free; lower train.batch",
+                       (double)bytes / gib, (double)(memory + swap) / gib);
+    ct_log(CSCTRL_LOG_WARNING,
+           "training takes %.1f GiB of memory, %.1f GiB are free without swapping, which is slow; "
+           "lower "
+           "train.batch",
+           (double)bytes / gib, (double)memory / gib);
+    return CSCTRL_OK;
 }
 
 /* Data set and prefetch ring; nothing when the data cannot be opened here. */

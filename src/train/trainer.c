@@ -64,6 +64,8 @@ static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
     CT_TRY(csctrl_config_copy(&t->config, config));
     CT_TRY(open_data(t));
     CT_TRY(ct_trainer_model(t, config, t->classes));
+    CT_TRY(ct_model_finish_plan_only(t->model));
+    CT_TRY(ct_trainer_expect_memory(t));
     CT_TRY(ct_model_finish(t->model));
     ct_game_bind(&t->game);
     CT_TRY(ct_monitor_create(&t->monitor, t->model, t->test));

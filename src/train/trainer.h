@@ -32,6 +32,10 @@ struct csctrl_trainer {
 /* Model, game and optimizer declared in one plan, not yet finished. */
 csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes);
 
+/* With data open and the model's plan finished, before memory is taken: E_NOMEM when the machine
+ * has less than the run takes, also with swap; a warning when it would swap. */
+csctrl_status ct_trainer_expect_memory(const csctrl_trainer *t);
+
 void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config, int64_t start);
 
 static inline ct_train_state ct_trainer_state(csctrl_trainer *t)

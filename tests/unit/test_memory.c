@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,12 +99,36 @@ static void test_without_data(void **state)
     assert_int_equal(without.param, with.param);
 }
 
+/* More than the machine has is refused before it is asked for, in one line with both figures. */
+static void test_too_much(void **state)
+{
+    csctrl_config *config = tiny_config("train.batch=1000000", "data.size=512",
+                                        "model.layers=64x4s2p1 64x4s4p0 8x4s4p0 8x4s4p0", NULL);
+    csctrl_memory_stats before, after;
+    csctrl_trainer *t = NULL;
+    double takes = 0.0, has = 0.0;
+
+    (void)state;
+    csctrl_memory_get_stats(&before);
+    expect_fail(csctrl_trainer_create(&t, config, NULL), CSCTRL_E_NOMEM, "; lower train.batch");
+    assert_null(t);
+    assert_int_equal(sscanf(csctrl_last_error(),
+                            "training takes %lf GiB of memory, %lf GiB are free;", &takes, &has),
+                     2);
+    assert_true(takes > 10000.0 && has > 0.0 && has < takes);
+    csctrl_memory_get_stats(&after);
+    assert_int_equal(after.bytes, before.bytes);
+    assert_true(after.peak_bytes < before.peak_bytes + (1 << 30));
+    csctrl_config_destroy(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_without_data),
+        cmocka_unit_test(test_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
