@@ -75,7 +75,10 @@ CSCTRL_API void csctrl_trainer_destroy(csctrl_trainer **trainer);
  *
  * @param progress  Written; may be NULL.
  * @return CSCTRL_OK; CSCTRL_E_NUMERIC when a gradient or value is not finite: named, nothing was
- * updated by that move; data errors. Allocates: nothing after the first step.
+ *         updated by that move; CSCTRL_E_STATE after a step that failed (resume from a checkpoint
+ *         instead); data errors.
+ * Allocates: nothing after the first step, but for what decoding a JPEG or PNG takes and gives
+ * back.
  */
 CSCTRL_API csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *progress);
 

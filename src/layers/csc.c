@@ -77,7 +77,8 @@ csctrl_status ct_csc_pass_create(ct_csc_pass *pass, const ct_csc *layer, csctrl_
     }
     pass->y = ct_code_shape(dtype, geom);
     if (extrapolates(layer))
-        ct_plan_tensor(plan, CT_SCRATCH, &pass->y, first, last);
+        /* The scratch axis is not the one of saved passes: there, y keeps its place. */
+        ct_plan_tensor(plan, CT_SCRATCH, &pass->y, saved ? 0 : first, saved ? 1 << 30 : last);
     return CSCTRL_OK;
 }
 

@@ -30,8 +30,8 @@ typedef struct ct_csc_pass {
     bool saved;
 } ct_csc_pass;
 
-/* Declare the buffers: `kind` CT_SAVED or CT_SCRATCH, alive [first, last]. The codes z[T-1] stay
- * alive until `codes_last`. */
+/* Declare the buffers, alive [first, last]: CT_SAVED, or CT_SCRATCH when not saved. The codes
+ * z[T-1] stay alive until `codes_last`. */
 csctrl_status ct_csc_pass_create(ct_csc_pass *pass, const ct_csc *layer, csctrl_dtype dtype,
                                  bool saved, ct_plan *plan, int first, int last, int codes_last);
 /* After the plan was allocated. */

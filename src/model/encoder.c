@@ -19,7 +19,7 @@ csctrl_status ct_encoder_pass_create(csctrl_model *model, ct_encoder_pass *pass,
     const csctrl_dtype dtype = model->ex->dtype;
     const int depth = model->arch.depth;
 
-    *pass = (ct_encoder_pass){.saved = saved};
+    *pass = (ct_encoder_pass){0};
     for (int l = 0; l < depth; l++) {
         ct_encoder_layer_pass *p = &pass->layers[l];
         const ct_layer *layer = &model->layers[l];

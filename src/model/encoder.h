@@ -18,7 +18,6 @@ typedef struct ct_encoder_pass {
     ct_tensor flat;   /* last h as [n, d] in channel-first order */
     ct_tensor length; /* [n] norms before the sphere */
     const ct_tensor *x;
-    bool saved;
 } ct_encoder_pass;
 
 /* Scratch of the backward pass, one for all passes of a model. */

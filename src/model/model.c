@@ -90,6 +90,12 @@ static csctrl_status create_layer(csctrl_model *m, int l)
     ct_geom geom = spec->geom;
 
     geom.n = m->batch;
+    if ((int64_t)geom.n * geom.h * geom.w > INT32_MAX ||
+        (int64_t)geom.n * geom.oh * geom.ow > INT32_MAX)
+        return ct_fail(CSCTRL_E_CONFIG,
+                       "layer %d: a batch of %d images of %dx%d pixels is more than %d positions; "
+                       "lower the batch",
+                       l + 1, geom.n, geom.h, geom.w, INT32_MAX);
     CT_TRY(m->ex->ops->conv_create(m->ex, &geom, &layer->conv));
     ct_plan_bytes(m->plan, CT_PARAM, &layer->conv.packed, layer->conv.packed_bytes, CT_FOREVER);
     if (!m->arch.tied) {

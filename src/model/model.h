@@ -32,6 +32,9 @@ typedef struct ct_layer {
     bool has_norm, has_act;          /* encoder side */
 } ct_layer;
 
+/* Most parameters a model can have: two dictionaries and two norms of four a layer. */
+enum { CT_PARAMS_MAX = 10 * CSCTRL_MAX_LAYERS };
+
 struct ct_encoder_pass;
 struct ct_decoder_pass;
 struct ct_encoder_grad;
@@ -43,7 +46,7 @@ struct csctrl_model {
     ct_arch arch;
     int batch;
     ct_layer layers[CSCTRL_MAX_LAYERS];
-    ct_param params[8 * CSCTRL_MAX_LAYERS];
+    ct_param params[CT_PARAMS_MAX];
     size_t param_count;
     ct_plan *plan;
     void *conv_scratch; /* shared by all dictionaries: one is used at a time */

@@ -87,8 +87,13 @@ csctrl_status ct_optim_average(ct_optim *optim)
 {
     csctrl_model *m = optim->model;
 
+    /* Shorter at first, so that the random start is forgotten: decay (1 + t) / (10 + t), at most
+     * ema. */
+    const double t = (double)m->step, early = (1.0 + t) / (10.0 + t);
+    const double decay = early < optim->ema ? early : optim->ema;
+
     for (size_t i = 0; i < m->param_count && m->averaged; i++)
-        CT_TRY(m->ex->ops->axpby(m->ex, 1.0 - optim->ema, m->params[i].value, optim->ema,
+        CT_TRY(m->ex->ops->axpby(m->ex, 1.0 - decay, m->params[i].value, decay,
                                  &m->params[i].average));
     return CSCTRL_OK;
 }

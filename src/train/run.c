@@ -101,10 +101,12 @@ csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn pro
             if (trainer->run_dir != NULL)
                 CT_TRY(save(trainer, false));
         }
-        if (stopping && trainer->model->step < trainer->steps)
+        if (stopping && trainer->model->step < trainer->steps) {
+            atomic_store(&trainer->stop, false); /* the request is served: a next run goes on */
             return ct_fail(CSCTRL_E_INTERRUPTED, "stopped by request after step %lld of %lld%s",
                            (long long)trainer->model->step, (long long)trainer->steps,
                            trainer->run_dir != NULL ? "; the state is saved" : "");
+        }
     }
     return CSCTRL_OK;
 }
@@ -113,5 +115,6 @@ csctrl_status csctrl_trainer_save(csctrl_trainer *trainer)
 {
     if (trainer->run_dir == NULL)
         return ct_fail(CSCTRL_E_STATE, "save: the trainer was created without a run directory");
+    CT_TRY(ct_trainer_expect_sound(trainer));
     return save(trainer, false);
 }

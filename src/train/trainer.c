@@ -242,18 +242,28 @@ static void report(csctrl_trainer *t, csctrl_progress *progress)
     t->reported = now;
 }
 
+csctrl_status ct_trainer_expect_sound(const csctrl_trainer *t)
+{
+    if (t->failed)
+        return ct_fail(CSCTRL_E_STATE, "an earlier step failed half-way; resume from a checkpoint");
+    return CSCTRL_OK;
+}
+
 csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *progress)
 {
     csctrl_progress ignored;
     ct_tensor images;
     const int64_t *labels = NULL;
 
+    CT_TRY(ct_trainer_expect_sound(trainer));
     CT_TRY(ct_loader_next(trainer->loader, &images, &labels));
     csctrl_status status = ct_game_load(&trainer->game, &images);
     if (status == CSCTRL_OK)
         status = play(trainer, labels);
-    if (status != CSCTRL_OK)
+    if (status != CSCTRL_OK) {
+        trainer->failed = true;
         return ct_fail_context(status, "step %lld", (long long)trainer->model->step + 1);
+    }
     trainer->model->step++;
     report(trainer, progress != NULL ? progress : &ignored);
     return CSCTRL_OK;

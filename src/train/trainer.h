@@ -27,6 +27,7 @@ struct csctrl_trainer {
     double best_psnr, max_value, min_value, encoder_lr, decoder_lr;
     double started, reported; /* ct_now() */
     atomic_bool stop;
+    bool failed; /* a step ended half-way: neither to be continued nor saved */
 };
 
 /* Model, game and optimizer declared in one plan, not yet finished. */
@@ -35,6 +36,9 @@ csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, i
 /* With data open and the model's plan finished, before memory is taken: E_NOMEM when the machine
  * has less than the run takes, also with swap; a warning when it would swap. */
 csctrl_status ct_trainer_expect_memory(const csctrl_trainer *t);
+
+/* E_STATE after a step that failed: one player may have moved and the other not. */
+csctrl_status ct_trainer_expect_sound(const csctrl_trainer *t);
 
 void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config, int64_t start);
 

@@ -42,6 +42,7 @@ static void poison_parameter(const char *const device[2], const char *arch, size
         snprintf(part, sizeof part, "step 2: parameter '%s' is not finite", p->name);
         expect_fail(csctrl_trainer_step(t, NULL), CSCTRL_E_NUMERIC, part);
         assert_int_equal(t->model->step, 1);
+        expect_fail(csctrl_trainer_step(t, NULL), CSCTRL_E_STATE, "failed half-way");
         expect_unmoved(&s, of_encoder ? "" : "decoder.");
         assert_int_equal(t->optim.moves[CT_DECODER], 1);
         if (of_encoder)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -343,18 +344,37 @@ static void test_sparsity(void **state)
     tiny_free(&z);
 }
 
+/* As many layers as there may be, with all the parameters they can have, for both players. */
+static void test_most_layers(void **state)
+{
+    static const char *const tied[] = {"model.tied=true", "model.tied=false"};
+    char layers[16 * CSCTRL_MAX_LAYERS] = "model.layers=";
+    double value = 0.0;
+
+    (void)state;
+    for (int l = 0; l < CSCTRL_MAX_LAYERS; l++)
+        snprintf(layers + strlen(layers), sizeof layers - strlen(layers), "2x3s1p1 ");
+    for (int i = 0; i < 2; i++) {
+        tiny_game g;
+        tiny_game_open(&g, tiny_config("data.size=8", layers, tied[i], "model.lambda=0.001", NULL),
+                       3);
+        assert_int_equal(g.model->param_count, (size_t)(9 + i) * CSCTRL_MAX_LAYERS - 4);
+        expect_ok(ct_game_max_move(&g.game, g.labels, false, &value));
+        expect_ok(ct_optim_step(&g.optim, CT_ENCODER, 0.001));
+        expect_ok(ct_game_min_move(&g.game, g.labels, &value));
+        expect_ok(ct_optim_step(&g.optim, CT_DECODER, 0.001));
+        tiny_game_close(&g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round),
-        cmocka_unit_test(test_refused_tensors),
-        cmocka_unit_test(test_values_not_finite),
-        cmocka_unit_test(test_refused_models),
-        cmocka_unit_test(test_any_number),
-        cmocka_unit_test(test_eval_mode),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_most_layers),     cmocka_unit_test(test_round),
+        cmocka_unit_test(test_refused_tensors), cmocka_unit_test(test_values_not_finite),
+        cmocka_unit_test(test_refused_models),  cmocka_unit_test(test_any_number),
+        cmocka_unit_test(test_eval_mode),       cmocka_unit_test(test_info),
+        cmocka_unit_test(test_parameters),      cmocka_unit_test(test_seed),
         cmocka_unit_test(test_sparsity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

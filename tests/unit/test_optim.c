@@ -181,7 +181,8 @@ static void test_gradient_not_finite(void **state)
 
 /* ---- averages */
 
-/* average_t = 0.75 average + 0.25 value, statistics included, from the initial value. */
+/* average <- decay average + (1 - decay) value, statistics included, from the initial value; decay
+ * is (1 + t) / (10 + t) at batch t, at most optim.ema. */
 static void test_average(void **state)
 {
     tiny_game g;
@@ -199,12 +200,18 @@ static void test_average(void **state)
             assert_true(tiny_get(&p->average, j) == want[i][j]);
         }
     }
+    static const struct {
+        int step;
+        double decay;
+    } rounds[] = {{0, 0.1}, {8, 0.5}, {1000, 0.75}};
     for (int round = 0; round < 3; round++) {
+        const double decay = rounds[round].decay;
+        g.model->step = rounds[round].step;
         for (size_t i = 0; i < g.model->param_count; i++)
             for (int64_t j = 0; j < csctrl_tensor_count(g.model->params[i].value); j++) {
                 const double value = gradient(round, 0, i, j);
                 tiny_set(g.model->params[i].value, j, value);
-                want[i][j] = 0.75 * want[i][j] + 0.25 * value;
+                want[i][j] = decay * want[i][j] + (1.0 - decay) * value;
             }
         expect_ok(ct_optim_average(&g.optim));
     }
