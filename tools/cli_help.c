@@ -17,6 +17,7 @@ static const cli_fact exits[] = {
 static const cli_fact environment[] = {
     {"CSCTRL_THREADS", "compute threads, where neither config nor --set gives `threads`"},
     {"CSCTRL_ISA", "highest instruction set, where neither gives `isa`"},
+    {"GOMP_SPINCOUNT", "how long idle threads spin; 1000 unless set, for shared cores"},
     {NULL, NULL},
 };
 

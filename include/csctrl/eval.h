@@ -16,8 +16,6 @@
 extern "C" {
 #endif
 
-#define CSCTRL_MAX_LAYERS 32
-
 /** Figures on held-out images, in eval mode. Rates in nats over all held-out features, eps2 of the
  * config. */
 typedef struct csctrl_figures {

@@ -18,6 +18,9 @@ extern "C" {
 
 typedef struct csctrl_model csctrl_model;
 
+/** Most layers that model.layers may name. */
+#define CSCTRL_MAX_LAYERS 32
+
 /** Facts about a model. */
 typedef struct csctrl_model_info {
     const char *arch;    /**< "csc" or "generic" */

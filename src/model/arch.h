@@ -5,7 +5,7 @@
 
 #include "backend/backend.h"
 #include "csctrl/config.h"
-#include "csctrl/eval.h"
+#include "csctrl/model.h"
 
 typedef enum ct_arch_kind { CT_ARCH_CSC, CT_ARCH_GENERIC } ct_arch_kind;
 
