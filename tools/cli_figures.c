@@ -1,5 +1,6 @@
 /* cli_figures.c - compute the figures of a model and print them. */
 #include "cli_figures.h"
+#include "cli_json.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -63,7 +64,7 @@ static void print_json(const csctrl_figures *figures, const csctrl_model_info *i
 
     if (line)
         json_object_set_new(object, "event", json_string("figures"));
-    json_object_set_new(object, "run", json_string(run));
+    json_object_set_new(object, "run", cli_json_text(run));
     json_object_set_new(object, "step", json_integer(info->step));
     json_object_set_new(object, "images", json_integer(figures->images));
     for (size_t i = 0; i < ROW_COUNT; i++)

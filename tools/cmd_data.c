@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_json.h"
 #include "commands.h"
 
 static const struct {
@@ -53,7 +54,8 @@ static void print_broken(void *user, const char *name, const char *reason)
     if (list == NULL)
         printf("broken: %s: %s\n", name, reason);
     else
-        json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "reason", reason));
+        json_array_append_new(list, json_pack("{s:o, s:o}", "name", cli_json_text(name), "reason",
+                                              cli_json_text(reason)));
 }
 
 static int verify(const csctrl_config *config, bool json)
@@ -109,7 +111,7 @@ static json_t *json_split(const csctrl_dataset *data, const csctrl_dataset_info 
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     for (int i = 0; i < info->classes; i++)
-        json_array_append_new(names, json_string(csctrl_dataset_class_name(data, i)));
+        json_array_append_new(names, cli_json_text(csctrl_dataset_class_name(data, i)));
     return json_pack("{s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:I, s:o}", "kind", info->kind, "path",
                      info->path, "images", (json_int_t)info->count, "skipped",
                      (json_int_t)info->skipped, "channels", info->channels, "size", info->size,

@@ -33,7 +33,8 @@ typedef struct csctrl_dataset_info {
     size_t memory;        /**< bytes held while open */
 } csctrl_dataset_info;
 
-/** Called for each broken item. `name` says file (and member), `reason` is one line. */
+/** Called for each broken item. `name` says file (and member). Both are one line: control
+ * characters are given as '?'. */
 typedef void (*csctrl_broken_fn)(void *user, const char *name, const char *reason);
 
 /** Open one split of the data set that `config` describes (its section `data`).
@@ -56,7 +57,8 @@ CSCTRL_API void csctrl_dataset_close(csctrl_dataset **dataset);
 /** Facts. @param info Written; its strings live as long as the data set. */
 CSCTRL_API void csctrl_dataset_get_info(const csctrl_dataset *dataset, csctrl_dataset_info *info);
 
-/** Name of class `label`: the folder's name, or the number. Valid while the data set is open. */
+/** Name of class `label`: the folder's name (control characters as '?'), or the number. Valid while
+ * the data set is open. */
 CSCTRL_API const char *csctrl_dataset_class_name(const csctrl_dataset *dataset, int label);
 
 /** Read image `index`, without augmentation: centre-cropped to a square, resized with antialiasing,
@@ -64,8 +66,9 @@ CSCTRL_API const char *csctrl_dataset_class_name(const csctrl_dataset *dataset, 
  *
  * @param image  Written. f32[c, size, size] in [-1, 1].
  * @param label  Written. 0..classes-1. May be NULL.
- * @return CSCTRL_OK; CSCTRL_E_FORMAT or CSCTRL_E_IO when the file is broken; CSCTRL_E_SHAPE;
- * CSCTRL_E_INVALID (index). Threading: any number of threads on one data set.   Allocates: decoding
+ * @return CSCTRL_OK; CSCTRL_E_FORMAT, CSCTRL_E_UNSUPPORTED, CSCTRL_E_IO or CSCTRL_E_NOT_FOUND when
+ * the file is broken or gone; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID (index);
+ * CSCTRL_E_NOMEM. Threading: any number of threads on one data set.   Allocates: decoding
  * buffers.
  */
 CSCTRL_API csctrl_status csctrl_dataset_read(csctrl_dataset *dataset, int64_t index,

@@ -281,10 +281,12 @@ static csctrl_status classify(ct_members *m, ct_source *source, char separator)
     source->classes = (int)classes.count;
     for (size_t i = 0; i < classes.count && status == CSCTRL_OK; i++) {
         source->class_names[i] = ct_calloc(classes.list[i].length + 1, 1);
-        if (source->class_names[i] != NULL)
-            memcpy(source->class_names[i], classes.list[i].text, classes.list[i].length);
-        else
+        if (source->class_names[i] == NULL) {
             status = CSCTRL_E_NOMEM;
+            break;
+        }
+        memcpy(source->class_names[i], classes.list[i].text, classes.list[i].length);
+        ct_one_line(source->class_names[i]);
     }
 done:
     ct_free(classes.list);

@@ -12,6 +12,8 @@
 #include "data/idx.h"
 #include "data/tar.h"
 
+enum { REASON_MAX = 1024 };
+
 typedef csctrl_status (*open_fn)(ct_source *source, const ct_source_request *request);
 
 static open_fn detect_folder(const ct_name_list *list)
@@ -181,7 +183,8 @@ csctrl_status ct_source_fit_encoded(const void *data, size_t size, const char *n
 {
     ct_pixels pixels;
 
-    CT_TRY(ct_pixels_decode(data, size, name, geometry->channels, geometry->size, &pixels));
+    CT_TRY(ct_pixels_decode(data, size, name, geometry->channels,
+                            ct_pixels_at_least(geometry->size), &pixels));
     const csctrl_status status = ct_fitter_run(work->fitter, &pixels, geometry->size, planes);
     ct_pixels_free(&pixels);
     return status;
@@ -208,10 +211,16 @@ void ct_workspace_destroy(ct_workspace *work)
 
 void ct_source_report(const ct_source_request *request, const char *name, const char *reason)
 {
+    char file[CT_NAME_MAX], why[REASON_MAX];
+
+    snprintf(file, sizeof file, "%s", name);
+    ct_one_line(file);
+    snprintf(why, sizeof why, "%s", reason);
+    ct_one_line(why);
     if (request->broken != NULL)
-        request->broken(request->user, name, reason);
+        request->broken(request->user, file, why);
     else if (!request->quiet)
-        ct_log(CSCTRL_LOG_WARNING, "%s: left out: %s", name, reason);
+        ct_log(CSCTRL_LOG_WARNING, "%s: left out: %s", file, why);
 }
 
 bool ct_image_extension(const char *name)

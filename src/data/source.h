@@ -48,7 +48,7 @@ struct ct_source {
     int64_t skipped[2];
     int32_t *labels; /* [count[0] + count[1]] */
     int classes;
-    char **class_names; /* [classes] */
+    char **class_names; /* [classes]; one line each */
     uint64_t fingerprint;
     size_t memory, scratch;
     void *data; /* of the format */
@@ -87,7 +87,7 @@ csctrl_status ct_source_fit_encoded(const void *data, size_t size, const char *n
                                     uint8_t *planes);
 csctrl_status ct_workspace_create(ct_workspace *work, const ct_source *source);
 void ct_workspace_destroy(ct_workspace *work);
-/* Tell the caller of open, or the log, about a broken file. */
+/* Tell the caller of open, or the log, about a broken file; control characters become '?'. */
 void ct_source_report(const ct_source_request *request, const char *name, const char *reason);
 
 /* Names. */

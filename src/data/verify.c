@@ -52,6 +52,7 @@ static csctrl_status read_all(const ct_source *source, const ct_geometry *geomet
             continue;
         }
         source->ops->name(source, i, name);
+        ct_one_line(name); /* as in the message, which begins with it */
         count_broken(t, name, without_name(csctrl_last_error(), name));
     }
 done:

@@ -22,6 +22,13 @@ csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name, 
                                int at_least, ct_pixels *out);
 void ct_pixels_free(ct_pixels *pixels);
 
+/* at_least for an image that will be fitted to `size`, wherever it is read: the same file has to
+ * give the same input. Twice the size leaves the last reduction to the better filter. */
+static inline int ct_pixels_at_least(int size)
+{
+    return 2 * size;
+}
+
 /* PNG into memory (owned: ct_free). */
 csctrl_status ct_pixels_encode_png(const ct_pixels *pixels, uint8_t **data, size_t *size);
 

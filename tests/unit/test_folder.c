@@ -260,6 +260,38 @@ static void test_broken_apart(void **state)
     csctrl_config_destroy(&config);
 }
 
+/* What a file or a folder is called cannot break a line or steer a terminal. */
+static void test_names_are_one_line(void **state)
+{
+    csctrl_config *config = config_at(state, "set", "data.size=8", "data.holdout=0", NULL);
+    static log_list log;
+    broken_list broken = {0};
+    csctrl_dataset *set;
+    int64_t good, bad;
+    unsigned char *data;
+    size_t size;
+
+    put_png(state, "set/a\nb/1.png", 8, 8, 1);
+    put_png(state, "set/c\033[2J/1.png", 8, 8, 1);
+    put_file(state, "set/a\nb/2\r.png", "no image", 8);
+    expect_ok(ct_fs_read(temp_path(state, "set/a\nb/1.png"), 4096, &data, &size));
+    put_file(state, "set/a\nb/3\n.png", data, size / 2);
+    ct_free(data);
+    csctrl_log_set(log_collect, &log);
+    expect_ok(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TRAIN));
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log_count(&log, "set/a?b/2?.png: left out"), 1);
+    assert_string_equal(csctrl_dataset_class_name(set, 0), "a?b");
+    assert_string_equal(csctrl_dataset_class_name(set, 1), "c?[2J");
+    csctrl_dataset_close(&set);
+    expect_ok(csctrl_dataset_verify(config, broken_collect, &broken, &good, &bad));
+    assert_int_equal(bad, 2);
+    assert_string_equal(broken.names[0], temp_path(state, "set/a?b/2?.png"));
+    assert_string_equal(broken.names[1], temp_path(state, "set/a?b/3?.png"));
+    assert_null(strstr(broken.reasons[1], ".png"));
+    csctrl_config_destroy(&config);
+}
+
 /* A whole set of broken files cannot be opened, but it can be verified. */
 static void test_all_broken(void **state)
 {
@@ -308,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_flat, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_broken, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_broken_apart, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_names_are_one_line, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_all_broken, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_special_files, temp_make, temp_remove),
     };

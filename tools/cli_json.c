@@ -1,0 +1,39 @@
+/* cli_json.c - file names may be any bytes; JSON takes UTF-8 only. */
+#include "cli_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHARACTER_MAX = 4 }; /* bytes of a character in UTF-8 */
+
+/* Bytes of the character at `text`; 0 when it is not UTF-8. */
+static size_t character(const char *text, size_t length)
+{
+    for (size_t n = 1; n <= CHARACTER_MAX && n <= length; n++) {
+        json_t *one = json_stringn(text, n);
+        json_decref(one);
+        if (one != NULL)
+            return n;
+    }
+    return 0;
+}
+
+json_t *cli_json_text(const char *text)
+{
+    size_t length = strlen(text);
+    json_t *string = json_stringn(text, length);
+
+    if (string != NULL)
+        return string;
+    char *copy = strdup(text);
+    for (size_t i = 0; copy != NULL && i < length;) {
+        const size_t n = character(copy + i, length - i);
+        if (n == 0)
+            copy[i] = '?';
+        i += n > 0 ? n : 1;
+    }
+    if (copy != NULL)
+        string = json_stringn(copy, length);
+    free(copy);
+    return string;
+}
