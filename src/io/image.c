@@ -34,7 +34,8 @@ csctrl_status csctrl_image_read(const char *path, csctrl_tensor *image)
     CT_TRY(check_target(image));
     const int channels = (int)image->shape[0], size = (int)image->shape[1];
     CT_GOTO(status, ct_fs_read(path, FILE_MAX_BYTES, &file, &bytes));
-    CT_GOTO(status, ct_pixels_decode(file, bytes, path, channels, 0, &pixels));
+    CT_GOTO(status,
+            ct_pixels_decode(file, bytes, path, channels, ct_pixels_at_least(size), &pixels));
     planes = ct_alloc((size_t)csctrl_tensor_count(image));
     if (planes == NULL) {
         status = CSCTRL_E_NOMEM;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "csctrl/image.h"
 #include "io/pixels.h"
+#include "support/dataset_files.h"
 #include "support/encode.h"
 #include "support/expect.h"
 #include "support/temp.h"
@@ -79,6 +80,36 @@ static void test_one_pixel_jpeg_is_enlarged(void **state)
     for (int i = 0; i < 3 * 32 * 32; i++)
         assert_true(data[i] == data[i / 1024 * 1024]);
     free(file);
+}
+
+/* A data set's read and csctrl_image_read give the same input, whatever the JPEG decoder may scale
+ * by itself. */
+static void test_jpeg_reads_as_in_a_data_set(void **state)
+{
+    const int sides[] = {8, 15, 16, 31, 32, 33, 64, 100, 131, 200};
+
+    for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+        float data[3 * 64], listed[3 * 64];
+        csctrl_tensor image = {CSCTRL_F32, 3, {3, 8, 8, 1}, data};
+        csctrl_config *config = config_at(state, "set", "data.kind=folder", "data.size=8",
+                                          "data.channels=3", "data.holdout=0", NULL);
+        csctrl_dataset *set;
+        put_jpeg(state, "set/a/1.jpg", sides[i] + 3, sides[i]);
+        put_jpeg(state, "set/b/1.jpg", sides[i], sides[i] + 7);
+        expect_ok(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TRAIN));
+        for (int k = 0; k < 2; k++) {
+            image.data = data;
+            expect_ok(csctrl_image_read(temp_path(state, k == 0 ? "set/a/1.jpg" : "set/b/1.jpg"),
+                                        &image));
+            image.data = listed;
+            int64_t label;
+            expect_ok(csctrl_dataset_read(set, k, &image, &label));
+            assert_int_equal(label, k);
+            assert_memory_equal(data, listed, sizeof data);
+        }
+        csctrl_dataset_close(&set);
+        csctrl_config_destroy(&config);
+    }
 }
 
 static void test_read_errors(void **state)
@@ -271,6 +302,7 @@ int main(void)
         CASE(test_read_is_decode_fit_normalise),
         CASE(test_grey_and_colour),
         CASE(test_one_pixel_jpeg_is_enlarged),
+        CASE(test_jpeg_reads_as_in_a_data_set),
         CASE(test_read_errors),
         cmocka_unit_test(test_read_wants_a_square_tensor),
         CASE(test_write_rounds_and_clamps),
