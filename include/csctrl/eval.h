@@ -45,7 +45,7 @@ typedef struct csctrl_subspaces csctrl_subspaces;
  * @param components  1..d; a class of m images keeps at most m - 1, and none along which it does
  * not vary.
  * @return CSCTRL_OK; CSCTRL_E_INVALID (a label or `components` out of range, every class empty);
- * CSCTRL_E_SHAPE; CSCTRL_E_NUMERIC (a feature is not finite); CSCTRL_E_NOMEM.
+ * CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_NUMERIC (a feature is not finite); CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_fit(csctrl_subspaces **out, const csctrl_tensor *z,
                                               const int64_t *labels, int classes, int components);
@@ -57,7 +57,8 @@ CSCTRL_API void csctrl_subspaces_destroy(csctrl_subspaces **subspaces);
  *
  * @param z       Borrowed. f32[n, d].
  * @param labels  Written. n class numbers; an empty class is never given.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_NUMERIC (a feature is not finite); CSCTRL_E_NOMEM.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_NUMERIC (a feature is not finite);
+ * CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_classify(const csctrl_subspaces *subspaces,
                                                    const csctrl_tensor *z, int64_t *labels);
@@ -68,7 +69,7 @@ CSCTRL_API csctrl_status csctrl_subspaces_classify(const csctrl_subspaces *subsp
  * @param seed         Same seed, same features.
  * @param z            Written. f32[n, d].
  * @return CSCTRL_OK; CSCTRL_E_INVALID (an empty class, no such class); CSCTRL_E_SHAPE;
- * CSCTRL_E_NOMEM.
+ * CSCTRL_E_DTYPE; CSCTRL_E_NOMEM.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspaces, int class_label,
                                                  uint64_t seed, csctrl_tensor *z);
@@ -81,8 +82,8 @@ CSCTRL_API csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspac
  * @param z       Written. f32[n, d], data owned by the caller: release with csctrl_npy_free().
  * @param labels  Written. n labels, owned: release with csctrl_labels_free().
  * @return CSCTRL_OK; CSCTRL_E_SHAPE when the data set does not fit the model; errors of read and
- * encode; CSCTRL_E_FORMAT when no image could be read; CSCTRL_E_NOMEM. Broken images are left out.
- * On error z->data and *labels are NULL.
+ * encode; CSCTRL_E_FORMAT when no image could be read; CSCTRL_E_NOMEM. Broken images are left
+ * out, each with a warning. On error z->data and *labels are NULL.
  */
 CSCTRL_API csctrl_status csctrl_model_encode_dataset(csctrl_model *model, csctrl_dataset *dataset,
                                                      int64_t limit, csctrl_tensor *z,
@@ -101,8 +102,9 @@ CSCTRL_API void csctrl_labels_free(int64_t **labels);
  * @return CSCTRL_OK; CSCTRL_E_SHAPE when a data set does not fit the model; CSCTRL_E_MISMATCH when
  * the two do not have as many classes; CSCTRL_E_CONFIG when `eval.components` is not below the
  * model's features or `eval.fit_count` below the number of classes; errors of read and encode;
- * CSCTRL_E_UNSUPPORTED (more than CSCTRL_MAX_LAYERS layers); CSCTRL_E_NOMEM. On error the figures
- * are unspecified. Source: SPEC 5.
+ * CSCTRL_E_FORMAT when no image could be read; CSCTRL_E_NUMERIC (a feature is not finite);
+ * CSCTRL_E_NOMEM. Broken images are left out, each with a warning. On error the figures are
+ * unspecified. Source: SPEC 5.
  */
 CSCTRL_API csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train,
                                          csctrl_dataset *test, csctrl_figures *figures);

@@ -2,6 +2,7 @@
  * Images are streamed in batches; only features stay. */
 #include <math.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "csctrl/eval.h"
@@ -73,6 +74,13 @@ static int64_t drawn(const stream *s, int64_t i)
     return first + (int64_t)ct_rng_below(&rng, (uint64_t)i, (uint64_t)(last - first));
 }
 
+/* Is it the file that is at fault? */
+static bool is_broken(csctrl_status st)
+{
+    return st == CSCTRL_E_FORMAT || st == CSCTRL_E_UNSUPPORTED || st == CSCTRL_E_IO ||
+           st == CSCTRL_E_NOT_FOUND;
+}
+
 /* The next images and their labels; a batch of none ends the stream. */
 static csctrl_status stream_next(stream *s, ct_tensor *batch, int64_t *labels)
 {
@@ -85,8 +93,10 @@ static csctrl_status stream_next(stream *s, ct_tensor *batch, int64_t *labels)
 
         if (st == CSCTRL_OK)
             n++;
-        else if (st != CSCTRL_E_FORMAT && st != CSCTRL_E_IO)
+        else if (!is_broken(st))
             return st;
+        else
+            ct_log(CSCTRL_LOG_WARNING, "left out: %s", csctrl_last_error());
     }
     *batch = ct_tensor_head(&s->images, n);
     return CSCTRL_OK;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "csctrl/eval.h"
 #include "csctrl/image.h"
@@ -50,6 +51,8 @@ static int64_t read_images(ct_monitor *monitor, csctrl_dataset *test, int64_t av
         one.data = (float *)all.data + good * csctrl_tensor_count(&one);
         if (csctrl_dataset_read(test, i * available / monitor->count, &one, NULL) == CSCTRL_OK)
             good++;
+        else
+            ct_log(CSCTRL_LOG_WARNING, "left out: %s", csctrl_last_error());
     }
     return good;
 }

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "csctrl/csctrl.h"
 #include "eval/measures.h"
+#include "support/dataset_files.h"
+#include "support/encode.h"
 #include "support/expect.h"
 #include "support/temp.h"
 
@@ -422,7 +424,14 @@ static void test_broken_images_are_left_out(void **state)
     csctrl_tensor z;
     int64_t *labels = NULL, of_class[2] = {0};
 
+    static log_list log;
+    csctrl_log_set(log_collect, &log);
     expect_ok(csctrl_model_encode_dataset(s.model, s.train, 0, &z, &labels));
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log.count, 4);
+    assert_int_equal(log_count(&log, "left out: "), 4);
+    assert_int_equal(log_count(&log, "c0/01.png: "), 1);
+    assert_int_equal(log_count(&log, "c1/07.png: "), 1);
     assert_int_equal(z.shape[0], 8);
     for (int i = 0; i < 8; i++) {
         assert_in_range(labels[i], 0, 1);
@@ -435,6 +444,31 @@ static void test_broken_images_are_left_out(void **state)
     assert_int_equal(figures.images, 8);
     assert_true(isfinite(figures.psnr) && isfinite(figures.distance));
     close_setting(&s);
+}
+
+/* One file is gone since the open, one is of a kind that is not read. */
+static void test_unreadable_images_are_left_out(void **state)
+{
+    setting s = open_folder(state, 0);
+    static log_list log;
+    csctrl_tensor z;
+    int64_t *labels = NULL;
+    size_t size;
+    uint8_t *cmyk = encode_jpeg(SIZE, SIZE, 4, 0, &size);
+
+    assert_int_equal(remove(temp_path(state, "c0/00.png")), 0);
+    put_file(state, "c1/06.png", cmyk, size);
+    csctrl_log_set(log_collect, &log);
+    expect_ok(csctrl_model_encode_dataset(s.model, s.train, 0, &z, &labels));
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(z.shape[0], 10);
+    assert_int_equal(log.count, 2);
+    assert_int_equal(log_count(&log, "c0/00.png: No such file"), 1);
+    assert_int_equal(log_count(&log, "c1/06.png: expected a grey or RGB JPEG, found CMYK"), 1);
+    csctrl_npy_free(&z);
+    csctrl_labels_free(&labels);
+    close_setting(&s);
+    free(cmyk);
 }
 
 static void test_a_set_of_broken_images_is_an_error(void **state)
@@ -491,6 +525,8 @@ int main(void)
         cmocka_unit_test(test_small_images_have_no_ssim),
         cmocka_unit_test(test_sets_that_do_not_fit_are_refused),
         cmocka_unit_test_setup_teardown(test_broken_images_are_left_out, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_unreadable_images_are_left_out, temp_make,
+                                        temp_remove),
         cmocka_unit_test_setup_teardown(test_a_set_of_broken_images_is_an_error, temp_make,
                                         temp_remove),
         cmocka_unit_test(test_every_failing_allocation_is_reported),

@@ -130,7 +130,12 @@ static void test_broken_images(void **state)
     assert_int_equal(b.monitor.count, 6);
     ct_monitor_destroy(&b.monitor);
     put_file(state, "set/test/a/00.png", "not a picture", 13); /* after the open has seen it */
+    static log_list log;
+    csctrl_log_set(log_collect, &log);
     expect_ok(ct_monitor_create(&b.monitor, b.model, b.test));
+    csctrl_log_set(NULL, NULL);
+    assert_int_equal(log_count(&log, "left out: "), 1);
+    assert_int_equal(log_count(&log, "set/test/a/00.png: "), 1);
     assert_int_equal(b.monitor.count, 5);
     assert_int_equal(b.monitor.x.shape[0], 5);
     double psnr = NAN, cosine = NAN;
