@@ -14,7 +14,6 @@ typedef enum ct_rng_stream {
     CT_RNG_HOLDOUT = 4, /* which images are held out; index = image */
     CT_RNG_SYNTHETIC = 5,
     CT_RNG_SAMPLE = 6,
-    CT_RNG_POWER = 7, /* start of the power iteration */
     CT_RNG_TEST = 100
 } ct_rng_stream;
 

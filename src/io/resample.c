@@ -138,12 +138,3 @@ void ct_resampler_free(ct_resampler *resampler)
     ct_free(resampler->narrow);
     *resampler = (ct_resampler){0};
 }
-
-csctrl_status ct_resample(const ct_region *in, int width, int height, uint8_t *out)
-{
-    ct_resampler resampler = {0};
-    const csctrl_status status = ct_resampler_run(&resampler, in, width, height, out);
-
-    ct_resampler_free(&resampler);
-    return status;
-}

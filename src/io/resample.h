@@ -11,14 +11,13 @@ typedef struct ct_region {
     size_t stride; /* bytes from row to row */
 } ct_region;
 
-/* Resize to out[height, width, channels], interleaved. Keys' cubic filter with a = -0.5, widened by
- * the scale when it reduces, horizontally and then vertically, each pass rounded to 8 bits with
- * 22-bit fixed-point weights: equal bit for bit to Pillow's BICUBIC. E_NOMEM.
- * Source: R. Keys, "Cubic convolution interpolation for digital image processing", 1981. */
-csctrl_status ct_resample(const ct_region *in, int width, int height, uint8_t *out);
-
-/* The same with weights and memory kept from call to call: once a pair of sizes was met, it costs
- * no allocation. Zero-initialise; one thread at a time. */
+/* Resizing to out[height, width, channels], interleaved. Keys' cubic filter with a = -0.5, widened
+ * by the scale when it reduces, horizontally and then vertically, each pass rounded to 8 bits with
+ * 22-bit fixed-point weights: equal bit for bit to Pillow's BICUBIC.
+ * Source: R. Keys, "Cubic convolution interpolation for digital image processing", 1981.
+ *
+ * Weights and memory are kept from call to call: once a pair of sizes was met, it costs no
+ * allocation. E_NOMEM. Zero-initialise; one thread at a time. */
 typedef struct ct_resample_kernel {
     int in, out, taps;
     int *first, *count; /* input positions [first, first + count) */

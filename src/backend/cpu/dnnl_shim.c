@@ -347,11 +347,6 @@ void ct_dnnl_conv_destroy(ct_dnnl_conv **conv)
     *conv = NULL;
 }
 
-const char *ct_dnnl_conv_name(const ct_dnnl_conv *conv)
-{
-    return conv->name;
-}
-
 size_t ct_dnnl_conv_weights_bytes(const ct_dnnl_conv *conv)
 {
     return conv->weights_bytes;

@@ -26,9 +26,6 @@ csctrl_status ct_dnnl_conv_create(ct_dnnl *dnnl, ct_dnnl_kind kind, const ct_geo
                                   ct_dnnl_conv **out);
 void ct_dnnl_conv_destroy(ct_dnnl_conv **conv);
 
-/* oneDNN's name of the implementation, "brgconv:avx512_core". */
-const char *ct_dnnl_conv_name(const ct_dnnl_conv *conv);
-
 /* Sizes of the weights in oneDNN's layout and of the memory that a run works in. */
 size_t ct_dnnl_conv_weights_bytes(const ct_dnnl_conv *conv);
 size_t ct_dnnl_conv_scratch_bytes(const ct_dnnl_conv *conv);
