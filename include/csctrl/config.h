@@ -112,7 +112,8 @@ CSCTRL_API size_t csctrl_config_reals(const csctrl_config *config, const char *k
 /** Write every option as YAML (sections in table order, values canonical): the effective config of
  * a run.
  *
- * @return CSCTRL_OK; CSCTRL_E_IO. The file is replaced atomically.
+ * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND (no such folder); CSCTRL_E_IO; CSCTRL_E_NOMEM. The file is
+ * replaced atomically.
  */
 CSCTRL_API csctrl_status csctrl_config_save(const csctrl_config *config, const char *path);
 

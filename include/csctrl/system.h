@@ -28,6 +28,9 @@ typedef void (*csctrl_fact_fn)(void *user, const char *key, const char *value);
 /** Report versions of the library and of those it runs on, the CPU and its instruction sets (found
  * and used), threads, and the backends with the reason why one is missing.
  *
+ * libjpeg-turbo, jansson and libarchive: the version of the headers that the library was compiled
+ * against. All other versions are those loaded.
+ *
  * @param fact  Called once a fact, in a fixed order.
  */
 CSCTRL_API void csctrl_system_report(csctrl_fact_fn fact, void *user);

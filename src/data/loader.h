@@ -35,7 +35,8 @@ size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *
 /* Next batch: images f32[n, c, size, size] in [-1, 1], labels n. The views stay valid until the
  * next call. A broken file met now (the open found none) is logged by name, counted, and replaced
  * by the next usable image of the epoch's order. Waits for the decoders. E_FORMAT when no usable
- * image is left. Allocates: nothing. */
+ * image is left. Allocates: nothing on the calling thread; decoding a JPEG or PNG takes buffers in
+ * the loader's threads, given back at once. */
 csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t **labels);
 
 /* Broken files met so far. */
