@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-/** Write a tensor. @return CSCTRL_OK; CSCTRL_E_NOT_FOUND (no such folder); CSCTRL_E_IO (the target
- * is unchanged). */
+/** Write a tensor. @return CSCTRL_OK; CSCTRL_E_INVALID (no data); CSCTRL_E_NOT_FOUND (no such
+ * folder); CSCTRL_E_IO (the target is unchanged); CSCTRL_E_NOMEM. */
 CSCTRL_API csctrl_status csctrl_npy_write(const char *path, const csctrl_tensor *tensor);
 
 /** Read a tensor of f4, f8, u1 or i8 with at most CSCTRL_MAX_DIMS dimensions.
