@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "csctrl/system.h"
 #include "model/checkpoint.h"
+#include "train/save.h"
 
 enum { METRICS_MAX = 1 << 30 };
 
@@ -297,6 +298,7 @@ static csctrl_status remove_unfinished(const char *path)
         {"", METRICS ".??????"},
         {PICTURES, "step-*.png.??????"},
         {CT_CHECKPOINT_FOLDER, ".unfinished"},
+        {CT_CHECKPOINT_FOLDER, CT_SAVE_REPLACED},
         {CT_CHECKPOINT_FOLDER, "latest.??????"},
         {CT_CHECKPOINT_FOLDER, "best.??????"},
     };

@@ -165,6 +165,38 @@ static csctrl_status point(const char *folder, const char *pointer, const char *
     return status;
 }
 
+static csctrl_status move(const char *from, const char *to, unsigned flags)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) == 0)
+        return CSCTRL_OK;
+    const int error = errno;
+    ct_fail(CSCTRL_E_IO, "cannot rename %s to %s: %s", from, to, strerror(error));
+    errno = error; /* the caller may know another way */
+    return CSCTRL_E_IO;
+}
+
+/* Where the file system exchanges no names: there is a moment without a checkpoint of that name. */
+static csctrl_status replace(const char *folder, const char *unfinished, const char *target)
+{
+    char *old = ct_path_join(folder, CT_SAVE_REPLACED);
+    csctrl_status status = CSCTRL_E_NOMEM;
+
+    if (old == NULL)
+        return status;
+    CT_GOTO(status, ct_fs_remove_tree(old));
+    CT_GOTO(status, move(target, old, 0));
+    status = move(unfinished, target, 0);
+    if (status != CSCTRL_OK) {
+        (void)renameat2(AT_FDCWD, old, AT_FDCWD, target, 0); /* the old one is better than none */
+        goto done;
+    }
+    CT_GOTO(status, ct_fs_sync_dir(folder));
+    status = ct_fs_remove_tree(old);
+done:
+    ct_free(old);
+    return status;
+}
+
 /* An older checkpoint of that name changes places with the new one in one atomic step, and is then
  * removed. */
 static csctrl_status put_in_place(const char *folder, const char *unfinished, const char *name)
@@ -173,16 +205,15 @@ static csctrl_status put_in_place(const char *folder, const char *unfinished, co
     csctrl_status status = CSCTRL_E_NOMEM;
 
     if (target == NULL)
-        goto done;
+        return status;
     const unsigned flags = ct_fs_exists(target) ? RENAME_EXCHANGE : 0;
-    if (renameat2(AT_FDCWD, unfinished, AT_FDCWD, target, flags) != 0) {
-        status =
-            ct_fail(CSCTRL_E_IO, "cannot rename %s to %s: %s", unfinished, target, strerror(errno));
-        goto done;
-    }
-    CT_GOTO(status, ct_fs_sync_dir(folder));
-    status = ct_fs_remove_tree(unfinished);
-done:
+    status = move(unfinished, target, flags);
+    if (status != CSCTRL_OK && flags != 0 && (errno == EINVAL || errno == ENOSYS))
+        status = replace(folder, unfinished, target);
+    if (status == CSCTRL_OK)
+        status = ct_fs_sync_dir(folder);
+    if (status == CSCTRL_OK)
+        status = ct_fs_remove_tree(unfinished);
     ct_free(target);
     return status;
 }
@@ -214,7 +245,8 @@ csctrl_status ct_save(const char *run_dir, const ct_train_state *state, bool bes
     if (best) /* first: a run killed in between is resumed from before it, and comes by here again
                */
         CT_GOTO(status, point(folder, "best", name));
-    status = point(folder, "latest", name);
+    CT_GOTO(status, point(folder, "latest", name));
+    status = ct_fs_sync_dir(folder); /* before the rotation deletes what the old pointers named */
 done:
     ct_free(unfinished);
     ct_free(folder);

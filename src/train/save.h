@@ -5,6 +5,9 @@
 
 #include "train/optim.h"
 
+/* In RUN/checkpoints for a moment: a checkpoint that one of the same step replaces. */
+#define CT_SAVE_REPLACED ".replaced"
+
 /* What a resumed run needs besides the model. */
 typedef struct ct_train_state {
     csctrl_model *model;

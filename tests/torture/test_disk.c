@@ -1,6 +1,7 @@
 /* test_disk.c - the n-th write fails as on a full disk, and all after it, for every n: what was
  * there before stays whole, and nothing half-written is left. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -100,6 +103,48 @@ static void test_save_message(void **state)
     assert_int_equal(step_of(temp_path(state, "run")), 0);
     expect_ok(csctrl_trainer_save(t));
     assert_int_equal(step_of(temp_path(state, "run")), 1);
+    csctrl_trainer_destroy(&t);
+    csctrl_config_destroy(&config);
+}
+
+/* In place of the C library's: a file system that cannot exchange names, and one that loses the
+ * n-th rename. */
+static int exchange_error, rename_fails_at, exchanges;
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    exchanges += flags != 0;
+    errno = flags != 0 ? exchange_error : 0;
+    if (errno == 0 && rename_fails_at > 0 && --rename_fails_at == 0)
+        errno = EIO;
+    return errno != 0 ? -1 : (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+/* The same step saved again replaces the checkpoint also there, and a failure keeps the old one. */
+static void test_no_exchange(void **state)
+{
+    static const int errors[] = {EINVAL, ENOSYS, 0};
+    csctrl_config *config = tiny_config(NULL);
+    csctrl_trainer *t = NULL;
+
+    expect_ok(csctrl_trainer_create(&t, config, temp_path(state, "run")));
+    for (int i = 0; i < 3; i++) {
+        temp_file(state, "run/checkpoints/step-00000000/mine", "old", 3);
+        exchange_error = errors[i];
+        exchanges = 0;
+        for (int n = 1; n <= 2 && errors[i] != 0; n++) {
+            rename_fails_at = n;
+            expect_fail(csctrl_trainer_save(t), CSCTRL_E_IO, "step-00000000 was not saved");
+            assert_true(ct_fs_exists(temp_path(state, "run/checkpoints/step-00000000/mine")));
+            assert_int_equal(step_of(temp_path(state, "run")), 0);
+            expect_tidy(temp_path(state, "run/checkpoints"));
+        }
+        expect_ok(csctrl_trainer_save(t));
+        assert_true(exchanges > 0);
+        assert_false(ct_fs_exists(temp_path(state, "run/checkpoints/step-00000000/mine")));
+        assert_int_equal(step_of(temp_path(state, "run")), 0);
+        expect_tidy(temp_path(state, "run/checkpoints"));
+    }
     csctrl_trainer_destroy(&t);
     csctrl_config_destroy(&config);
 }
@@ -224,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_save, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_save_message, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_no_exchange, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_run_and_resume, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_create_keeps_what_is_there, tiny_memory_folder,
                                         temp_remove),

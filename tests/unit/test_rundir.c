@@ -197,6 +197,7 @@ static void test_rewind_metrics(void **state)
 static void test_rewind_files(void **state)
 {
     static const char *const gone[] = {"checkpoints/.unfinished/model.safetensors",
+                                       "checkpoints/.replaced/model.safetensors",
                                        "checkpoints/latest.a1B2c3",
                                        "checkpoints/best.zzzzzz",
                                        "metrics.jsonl.Qwerty",
@@ -219,6 +220,7 @@ static void test_rewind_files(void **state)
 
     make_folders(state);
     expect_ok(ct_fs_mkdirs(temp_path(state, "run/checkpoints/.unfinished")));
+    expect_ok(ct_fs_mkdirs(temp_path(state, "run/checkpoints/.replaced")));
     expect_ok(ct_fs_mkdirs(temp_path(state, "run/checkpoints/step-00000002")));
     for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
         snprintf(name, sizeof name, "run/%s", gone[i]);
@@ -234,6 +236,7 @@ static void test_rewind_files(void **state)
         assert_false(ct_fs_exists(temp_path(state, name)));
     }
     assert_false(ct_fs_exists(temp_path(state, "run/checkpoints/.unfinished")));
+    assert_false(ct_fs_exists(temp_path(state, "run/checkpoints/.replaced")));
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         snprintf(name, sizeof name, "run/%s", kept[i]);
         assert_true(ct_fs_exists(temp_path(state, name)));
