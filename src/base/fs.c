@@ -157,6 +157,21 @@ csctrl_status ct_fs_read(const char *path, size_t limit, unsigned char **data, s
     return status;
 }
 
+/* A new file beside `path`, named in `temporary` (strlen(path) + 8 bytes), with the permissions of
+ * any new file: mkostemp() would withhold it from group and others. -1 with errno. */
+static int create_beside(const char *path, char *temporary, size_t length)
+{
+    static atomic_uint calls;
+    int fd = -1;
+
+    do { /* a name may be left from a process that was killed */
+        const unsigned number = (unsigned)getpid() * 251u + atomic_fetch_add(&calls, 1);
+        snprintf(temporary, length, "%s.%06x", path, number & 0xffffffu);
+        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (fd < 0 && errno == EEXIST);
+    return fd;
+}
+
 csctrl_status ct_fs_write_atomic(const char *path, const void *data, size_t size)
 {
     const size_t length = strlen(path) + 8;
@@ -164,14 +179,12 @@ csctrl_status ct_fs_write_atomic(const char *path, const void *data, size_t size
 
     if (temporary == NULL)
         return CSCTRL_E_NOMEM;
-    snprintf(temporary, length, "%s.XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    const int fd = create_beside(path, temporary, length);
     csctrl_status status = CSCTRL_OK;
     if (fd < 0) {
         status = fail_errno("create", path);
         goto done;
     }
-    (void)fchmod(fd, 0644);
     if (ct_fs_write_all(fd, data, size) != 0 || fsync(fd) != 0)
         status = fail_errno("write", path);
     if (close(fd) != 0 && status == CSCTRL_OK)

@@ -1,10 +1,12 @@
 /* test_base_fs.c - whole-file reads, atomic writes (also on a full disk), directories. */
+#define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -60,6 +62,25 @@ static void test_write_and_read(void **state)
     assert_holds(path, "hello");
     expect_ok(ct_fs_write_atomic(path, "", 0));
     assert_holds(path, "");
+}
+
+static void test_mode_follows_the_umask(void **state)
+{
+    static const mode_t masks[] = {0022, 0077, 0002};
+    const char *path = temp_path(state, "file");
+    const mode_t before = umask(0);
+
+    for (int i = 0; i < 3; i++) {
+        struct stat info;
+        umask(masks[i]);
+        const csctrl_status status = ct_fs_write_atomic(path, "x", 1);
+        umask(before);
+        expect_ok(status);
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(info.st_mode & 0777, 0666 & ~masks[i]);
+    }
+    umask(before);
+    assert_int_equal(entries(*state), 1);
 }
 
 static void test_read_errors(void **state)
@@ -196,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_path_join),
         CASE(test_write_and_read),
+        CASE(test_mode_follows_the_umask),
         CASE(test_read_errors),
         cmocka_unit_test(test_read_of_unknown_size),
         CASE(test_failed_write_keeps_the_old_file),
