@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "io/safetensors.h"
 #include "model/checkpoint.h"
 #include "train/save.h"
@@ -44,6 +45,22 @@ static const char *text_of(const ct_safetensors *file, const char *key)
     return text != NULL ? text : "";
 }
 
+static csctrl_status refuse(const reader *r, const char *key, const char *expected)
+{
+    return ct_fail(CSCTRL_E_FORMAT, "%s: metadata '%s': expected %s, found '%s'", r->path, key,
+                   expected, text_of(r->file, key));
+}
+
+static csctrl_status read_moves(const reader *r, const char *key, int64_t *moves)
+{
+    long long value = 0;
+
+    if (!ct_parse_int(text_of(r->file, key), &value) || value < 0)
+        return refuse(r, key, "a number of moves");
+    *moves = value;
+    return CSCTRL_OK;
+}
+
 static csctrl_status read_facts(const reader *r, ct_train_state *state)
 {
     const uint64_t fingerprint = strtoull(text_of(r->file, "data_fingerprint"), NULL, 16);
@@ -55,9 +72,12 @@ static csctrl_status read_facts(const reader *r, ct_train_state *state)
                        ", the data set now has "
                        "%016" PRIx64,
                        r->path, fingerprint, state->data_fingerprint);
-    state->best_psnr = strtod(text_of(r->file, "best_psnr"), NULL);
-    state->optim->moves[CT_ENCODER] = strtoll(text_of(r->file, "encoder_moves"), NULL, 10);
-    state->optim->moves[CT_DECODER] = strtoll(text_of(r->file, "decoder_moves"), NULL, 10);
+    if (strcmp(text_of(r->file, "format"), CT_STATE_FORMAT) != 0)
+        return refuse(r, "format", CT_STATE_FORMAT);
+    if (!ct_parse_double(text_of(r->file, "best_psnr"), &state->best_psnr))
+        return refuse(r, "best_psnr", "a number");
+    CT_TRY(read_moves(r, "encoder_moves", &state->optim->moves[CT_ENCODER]));
+    CT_TRY(read_moves(r, "decoder_moves", &state->optim->moves[CT_DECODER]));
     if (strtol(text_of(r->file, "threads"), NULL, 10) != ex->threads ||
         strcmp(text_of(r->file, "isa"), ct_isa_name(ex->isa)) != 0)
         ct_log(CSCTRL_LOG_WARNING,

@@ -26,6 +26,8 @@ enum { METRICS_MAX = 1 << 30 };
 
 #define PICTURES "pictures"
 #define METRICS "metrics.jsonl"
+/* The end of a temporary name of ct_fs_write_atomic: a user's .backup is none. */
+#define HEX6 "[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
 #define MANIFEST "manifest.json"
 
 static csctrl_status make_folder(const char *path, const char *name)
@@ -117,17 +119,24 @@ csctrl_status ct_rundir_undo(const char *path, csctrl_status status)
     return ct_fail(status, "%s", message);
 }
 
+csctrl_status ct_rundir_write_config(const char *path, const csctrl_config *config)
+{
+    char *file = ct_path_join(path, CT_CHECKPOINT_CONFIG);
+
+    if (file == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = csctrl_config_save(config, file);
+    ct_free(file);
+    return status;
+}
+
 /* The directory is there and empty. */
 static csctrl_status fill(const char *path, const ct_run_facts *facts)
 {
     CT_TRY(make_folder(path, PICTURES));
     CT_TRY(make_folder(path, CT_CHECKPOINT_FOLDER));
-    char *config = ct_path_join(path, CT_CHECKPOINT_CONFIG);
-    if (config == NULL)
-        return CSCTRL_E_NOMEM;
-    csctrl_status status = csctrl_config_save(facts->config, config);
-    ct_free(config);
-    return status == CSCTRL_OK ? write_manifest(path, facts) : status;
+    CT_TRY(ct_rundir_write_config(path, facts->config));
+    return write_manifest(path, facts);
 }
 
 csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts, int *lock)
@@ -295,12 +304,13 @@ done:
 static csctrl_status remove_unfinished(const char *path)
 {
     static const char *const left[][2] = {
-        {"", METRICS ".??????"},
-        {PICTURES, "step-*.png.??????"},
+        {"", METRICS "." HEX6},
+        {"", CT_CHECKPOINT_CONFIG "." HEX6},
+        {PICTURES, "step-*.png." HEX6},
         {CT_CHECKPOINT_FOLDER, ".unfinished"},
         {CT_CHECKPOINT_FOLDER, CT_SAVE_REPLACED},
-        {CT_CHECKPOINT_FOLDER, "latest.??????"},
-        {CT_CHECKPOINT_FOLDER, "best.??????"},
+        {CT_CHECKPOINT_FOLDER, "latest." HEX6},
+        {CT_CHECKPOINT_FOLDER, "best." HEX6},
     };
     csctrl_status status = CSCTRL_OK;
 

@@ -46,6 +46,9 @@ csctrl_status ct_rundir_log(const char *path, const ct_metrics *metrics);
  * resumed run writes them anew. */
 csctrl_status ct_rundir_rewind(const char *path, int64_t step);
 
+/* RUN/config.yaml: the effective config, with what a resume has changed. */
+csctrl_status ct_rundir_write_config(const char *path, const csctrl_config *config);
+
 /* PATH/pictures/step-N.png (owned: ct_free). */
 char *ct_rundir_picture(const char *path, int64_t step);
 

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "io/safetensors.h"
 #include "model/checkpoint.h"
 #include "train/state.h"
@@ -97,7 +98,7 @@ static csctrl_status collect(void *user, const char *name, ct_tensor *tensor)
 static csctrl_status write_state(const ct_train_state *state, const char *path)
 {
     collector c = {.model = state->model};
-    char encoder_moves[32], decoder_moves[32], fingerprint[32], best[40], threads[16];
+    char encoder_moves[32], decoder_moves[32], fingerprint[32], best[32], threads[16];
     csctrl_status status = CSCTRL_OK;
 
     CT_GOTO(status, ct_state_visit(state, collect, &c));
@@ -107,10 +108,10 @@ static csctrl_status write_state(const ct_train_state *state, const char *path)
              (long long)state->optim->moves[CT_DECODER]);
     snprintf(fingerprint, sizeof fingerprint, "%016llx",
              (unsigned long long)state->data_fingerprint);
-    snprintf(best, sizeof best, "%.17g", state->best_psnr);
+    ct_double_text(state->best_psnr, best);
     snprintf(threads, sizeof threads, "%d", state->model->ex->threads);
     const ct_named_text metadata[] = {
-        {"format", "csctrl-state-1"},
+        {"format", CT_STATE_FORMAT},
         {"encoder_moves", encoder_moves},
         {"decoder_moves", decoder_moves},
         {"data_fingerprint", fingerprint},

@@ -5,6 +5,9 @@
 
 #include "train/save.h"
 
+/* Metadata "format" of the file. */
+#define CT_STATE_FORMAT "csctrl-state-1"
+
 typedef csctrl_status (*ct_state_fn)(void *user, const char *name, ct_tensor *tensor);
 
 /* Calls `visit` for every tensor in a fixed order; stops at the first failure. */

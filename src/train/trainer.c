@@ -128,6 +128,7 @@ static csctrl_status continue_run(csctrl_trainer *t, const csctrl_config *config
     if (t->run_dir == NULL)
         return CSCTRL_E_NOMEM;
     CT_TRY(ct_rundir_rewind(run_dir, t->model->step));
+    CT_TRY(ct_rundir_write_config(run_dir, t->config));
     return start_loader(t);
 }
 

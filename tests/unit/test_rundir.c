@@ -198,9 +198,9 @@ static void test_rewind_files(void **state)
 {
     static const char *const gone[] = {"checkpoints/.unfinished/model.safetensors",
                                        "checkpoints/.replaced/model.safetensors",
-                                       "checkpoints/latest.a1B2c3",
-                                       "checkpoints/best.zzzzzz",
-                                       "metrics.jsonl.Qwerty",
+                                       "checkpoints/latest.a1b2c3",
+                                       "checkpoints/best.000fff",
+                                       "metrics.jsonl.00c0de",
                                        "pictures/step-00000002.png.abcdef",
                                        "pictures/step-00000003.png",
                                        "pictures/step-00001000.png"};
@@ -212,6 +212,7 @@ static void test_rewind_files(void **state)
                                        "pictures/step-00000001.png",
                                        "pictures/step-00000002.png",
                                        "pictures/step-00000003.png.txt",
+                                       "metrics.jsonl.backup",
                                        "pictures/step-00000003.jpg",
                                        "pictures/mine.png",
                                        "my.notes",
