@@ -111,13 +111,13 @@ static void test_save_message(void **state)
  * n-th rename. */
 static int exchange_error, rename_fails_at, exchanges;
 
-int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+int renameat2(int oldfd, const char *old, int newfd, const char *new, unsigned flags)
 {
     exchanges += flags != 0;
     errno = flags != 0 ? exchange_error : 0;
     if (errno == 0 && rename_fails_at > 0 && --rename_fails_at == 0)
         errno = EIO;
-    return errno != 0 ? -1 : (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+    return errno != 0 ? -1 : (int)syscall(SYS_renameat2, oldfd, old, newfd, new, flags);
 }
 
 /* The same step saved again replaces the checkpoint also there, and a failure keeps the old one. */
