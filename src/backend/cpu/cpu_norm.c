@@ -3,18 +3,9 @@
 #include <math.h>
 
 #include "backend/cpu/cpu.h"
+#include "backend/ref/ref.h"
 
 enum { CHUNK = 1 << 14 };
-
-static int64_t row_length(const ct_tensor *x)
-{
-    return x->shape[x->ndim - 1];
-}
-
-static int64_t row_count(const ct_tensor *x)
-{
-    return csctrl_tensor_count(x) / row_length(x);
-}
 
 static int64_t rows_per_chunk(int64_t length)
 {
