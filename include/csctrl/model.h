@@ -139,6 +139,20 @@ CSCTRL_API csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_t
 CSCTRL_API csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z,
                                              csctrl_tensor *x);
 
+/** Regenerate an image file: read x, then z = f(x), then write g(z) as PNG.
+ *
+ * @param model     Borrowed.
+ * @param path      Borrowed. A JPEG or PNG of any size, taken as by csctrl_image_read() at the
+ * model's channels and size.
+ * @param out_path  Borrowed. Replaced atomically; may be `path`.
+ * @return CSCTRL_OK; errors of csctrl_image_read() (not CSCTRL_E_SHAPE) and csctrl_image_write();
+ * CSCTRL_E_NUMERIC if a value is not finite. On error out_path and the model are unchanged.
+ * Threading: as csctrl_model_encode().   Allocates: the image, its features and what decoding
+ * takes, freed before return.   Source: SPEC 2.
+ */
+CSCTRL_API csctrl_status csctrl_model_reconstruct_file(csctrl_model *model, const char *path,
+                                                       const char *out_path);
+
 /** Share of zero codes of every encoder layer over the last csctrl_model_encode() call.
  *
  * @param zeros  Written. `layers` doubles in [0, 1].

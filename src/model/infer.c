@@ -1,8 +1,10 @@
 /* infer.c - public encode and decode: any number of images, in pieces of the planned batch, in eval
- * mode. */
+ * mode; both for one image file. */
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "csctrl/image.h"
 #include "model/decoder.h"
 #include "model/encoder.h"
 
@@ -106,6 +108,29 @@ csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z, c
         CT_TRY(expect_finite("decode", out, n * width, at, width));
     }
     return CSCTRL_OK;
+}
+
+csctrl_status csctrl_model_reconstruct_file(csctrl_model *model, const char *path,
+                                            const char *out_path)
+{
+    const ct_arch *a = &model->arch;
+    ct_tensor x = CT_SHAPE(CSCTRL_F32, 1, a->channels, a->size, a->size);
+    ct_tensor image = CT_SHAPE(CSCTRL_F32, a->channels, a->size, a->size); /* x without its n */
+    ct_tensor z = CT_SHAPE(CSCTRL_F32, 1, a->features);
+    csctrl_status st = CSCTRL_E_NOMEM;
+
+    x.data = image.data = ct_alloc(ct_tensor_bytes(&x));
+    z.data = ct_alloc(ct_tensor_bytes(&z));
+    if (x.data == NULL || z.data == NULL)
+        goto done;
+    CT_GOTO(st, csctrl_image_read(path, &image));
+    CT_GOTO(st, csctrl_model_encode(model, &x, &z));
+    CT_GOTO(st, csctrl_model_decode(model, &z, &x));
+    st = csctrl_image_write(out_path, &image);
+done:
+    ct_free(x.data);
+    ct_free(z.data);
+    return st;
 }
 
 csctrl_status csctrl_model_sparsity(const csctrl_model *model, double *zeros)

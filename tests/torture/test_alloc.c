@@ -128,6 +128,32 @@ static void drop_model(void *user)
     csctrl_model_destroy(&((model_case *)user)->model);
 }
 
+typedef struct file_case {
+    csctrl_model *model;
+    const char *in, *out;
+} file_case;
+
+static csctrl_status reconstruct_file(void *user)
+{
+    file_case *c = user;
+
+    return csctrl_model_reconstruct_file(c->model, c->in, c->out);
+}
+
+static void test_reconstruct_file(void **state)
+{
+    csctrl_config *config = tiny_config(NULL);
+    csctrl_tensor x = tiny_images(1, 1, 1);
+    file_case c = {.in = temp_path(state, "in.png"), .out = temp_path(state, "out.png")};
+
+    expect_ok(csctrl_image_write_grid(c.in, &x, 1, 1));
+    expect_ok(csctrl_model_create(&c.model, config, 4));
+    assert_true(torture("model_reconstruct_file", reconstruct_file, NULL, &c) > 4);
+    csctrl_model_destroy(&c.model);
+    csctrl_config_destroy(&config);
+    tiny_free(&x);
+}
+
 static void make_run(const csctrl_config *config, const char *run)
 {
     csctrl_trainer *t = NULL;
@@ -274,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_config, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_model, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_reconstruct_file, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_trainer, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_run, tiny_memory_folder, temp_remove),
     };

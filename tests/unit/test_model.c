@@ -12,6 +12,7 @@
 #include "model/decoder.h"
 #include "model/encoder.h"
 #include "support/expect.h"
+#include "support/temp.h"
 #include "support/tiny.h"
 
 static csctrl_model *model_of(csctrl_config *config, int batch)
@@ -68,6 +69,40 @@ static void test_round(void **state)
         csctrl_model_destroy(&m);
         tiny_free(&x);
         tiny_free(&xhat);
+        tiny_free(&z);
+    }
+}
+
+/* The same picture as step by step; on failure the old file stays. */
+static void test_files(void **state)
+{
+    static const char *const settings[] = {"data.channels=1", "data.channels=3"};
+
+    for (int i = 0; i < 2; i++) {
+        csctrl_model *m = model_of(tiny_config(settings[i], NULL), 4);
+        csctrl_model_info info;
+        csctrl_model_get_info(m, &info);
+        csctrl_tensor x = tiny_images(1, info.channels, 1), z = tiny_features(1, info.features);
+        const csctrl_tensor image = csctrl_tensor_view(CSCTRL_F32, 3, x.shape + 1, x.data);
+        const char *in = temp_path(state, "in.png"), *out = temp_path(state, "out.png");
+        const char *want = temp_path(state, "want.png");
+
+        unsettle(m);
+        expect_ok(csctrl_image_write_grid(in, &x, 1, 3)); /* not of the model's size */
+        expect_ok(csctrl_model_reconstruct_file(m, in, out));
+        csctrl_tensor read = image;
+        expect_ok(csctrl_image_read(in, &read));
+        expect_ok(csctrl_model_encode(m, &x, &z));
+        expect_ok(csctrl_model_decode(m, &z, &x));
+        expect_ok(csctrl_image_write(want, &image));
+        expect_same_file(out, want);
+        expect_fail(csctrl_model_reconstruct_file(m, temp_path(state, "none"), out),
+                    CSCTRL_E_NOT_FOUND, "none");
+        tiny_set(&m->layers[1].norm.scale, 0, NAN);
+        expect_fail(csctrl_model_reconstruct_file(m, in, out), CSCTRL_E_NUMERIC, "encode");
+        expect_same_file(out, want);
+        csctrl_model_destroy(&m);
+        tiny_free(&x);
         tiny_free(&z);
     }
 }
@@ -370,12 +405,18 @@ static void test_most_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_most_layers),     cmocka_unit_test(test_round),
-        cmocka_unit_test(test_refused_tensors), cmocka_unit_test(test_values_not_finite),
-        cmocka_unit_test(test_refused_models),  cmocka_unit_test(test_any_number),
-        cmocka_unit_test(test_eval_mode),       cmocka_unit_test(test_info),
-        cmocka_unit_test(test_parameters),      cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_most_layers),
+        cmocka_unit_test(test_round),
+        cmocka_unit_test(test_refused_tensors),
+        cmocka_unit_test(test_values_not_finite),
+        cmocka_unit_test(test_refused_models),
+        cmocka_unit_test(test_any_number),
+        cmocka_unit_test(test_eval_mode),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_seed),
         cmocka_unit_test(test_sparsity),
+        cmocka_unit_test_setup_teardown(test_files, temp_make, temp_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
