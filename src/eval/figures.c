@@ -8,6 +8,7 @@
 #include "csctrl/eval.h"
 #include "csctrl/npy.h"
 #include "eval/measures.h"
+#include "model/model.h"
 
 /* `count` of the `total` images of a data set in order, batch by batch; broken ones are left out.
  * One is drawn from each of `count` equal stretches: the first `count` would be a few classes of a
@@ -283,19 +284,6 @@ static csctrl_status stream_figures(csctrl_model *model, held_out *h, csctrl_fig
     return CSCTRL_OK;
 }
 
-static csctrl_status rate_figures(const held_out *h, int classes, double eps2,
-                                  csctrl_figures *figures)
-{
-    const ct_tensor *z = &h->x.z, *zhat = &h->zhat;
-    const int64_t *labels = h->x.labels;
-
-    CT_TRY(ct_eval_rate(z, eps2, &figures->rate_z));
-    CT_TRY(ct_eval_rate(zhat, eps2, &figures->rate_zhat));
-    CT_TRY(ct_eval_rate_reduction(z, labels, classes, eps2, &figures->reduction_z));
-    CT_TRY(ct_eval_rate_reduction(zhat, labels, classes, eps2, &figures->reduction_zhat));
-    return ct_eval_rate_distance(z, zhat, eps2, &figures->distance);
-}
-
 /* Share of held-out images whose nearest subspace is their class's. */
 static csctrl_status accuracy_figure(csctrl_model *model, csctrl_dataset *train, const held_out *h,
                                      int classes, double *accuracy)
@@ -378,7 +366,7 @@ csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train, csctrl
     CT_GOTO(st, expect_subspaces(model, classes));
     CT_GOTO(st, held_out_create(&h, model, test));
     CT_GOTO(st, stream_figures(model, &h, figures));
-    CT_GOTO(st, rate_figures(&h, classes, eps2, figures));
+    CT_GOTO(st, ct_eval_rates(model->ex, &h.x.z, &h.zhat, h.x.labels, classes, eps2, figures));
     CT_GOTO(st, accuracy_figure(model, train, &h, classes, &figures->accuracy));
 done:
     held_out_destroy(&h);

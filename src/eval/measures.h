@@ -1,12 +1,12 @@
-/* measures.h - what the files of the evaluation share: the check of two image batches, and coding
- * rates on host features in double (the objective's own rates need a backend, evaluation does not).
- */
+/* measures.h - what the files of the evaluation share: the check of two image batches, and the
+ * coding rates. */
 #ifndef CT_EVAL_MEASURES_H
 #define CT_EVAL_MEASURES_H
 
 #include <stdint.h>
 
-#include "tensor/tensor.h"
+#include "backend/backend.h"
+#include "csctrl/eval.h"
 
 enum { CT_SSIM_WINDOW = 11 }; /* pixels; smaller images have no SSIM */
 
@@ -14,16 +14,11 @@ enum { CT_SSIM_WINDOW = 11 }; /* pixels; smaller images have no SSIM */
  * least `side`. */
 csctrl_status ct_eval_expect_pair(const ct_tensor *a, const ct_tensor *b, int64_t side);
 
-/* Coding rates in nats (SPEC 3). Features are f32[n, d]; no features have rate 0. E_NUMERIC when
- * one is not finite, E_SHAPE, E_INVALID (a label out of 0..classes-1), E_NOMEM. */
-csctrl_status ct_eval_rate(const ct_tensor *z, double eps2, double *rate);
-
-/* dR(Z | labels) = R(Z) - sum_k n_k/n R(Z_k); empty classes contribute nothing. */
-csctrl_status ct_eval_rate_reduction(const ct_tensor *z, const int64_t *labels, int classes,
-                                     double eps2, double *reduction);
-
-/* dR(Z, Zhat) = R(Z u Zhat) - R(Z)/2 - R(Zhat)/2 of as many features each. */
-csctrl_status ct_eval_rate_distance(const ct_tensor *z, const ct_tensor *zhat, double eps2,
-                                    double *distance);
+/* The five rates of the figures, in nats (SPEC 3). z, zhat: f32[n, d] on the host, n >= 1; labels:
+ * n numbers in 0..classes-1, an empty class contributes nothing. E_NUMERIC when a feature is not
+ * finite, E_SHAPE, E_DTYPE, E_INVALID (a label), E_NOMEM; the figures are then unchanged. */
+csctrl_status ct_eval_rates(ct_exec *ex, const ct_tensor *z, const ct_tensor *zhat,
+                            const int64_t *labels, int classes, double eps2,
+                            csctrl_figures *figures);
 
 #endif

@@ -1,189 +1,111 @@
-/* rates.c - coding rates of host features in double: R(Z) = 1/2 logdet(I + d/(n eps2) Z^T Z) by
- * Cholesky of the smaller Gram matrix (SPEC 3). A set of features is a list of pointers to rows, so
- * classes and unions need no copies. */
-#include <cblas.h>
-#include <lapacke.h>
-#include <math.h>
-
+/* rates.c - the coding rates of the figures (SPEC 3): which rows of F = [Z; Zhat], as terms of the
+ * backend's rate_terms. */
 #include "base/mem.h"
 #include "eval/measures.h"
+#include "model/model.h"
 
-enum { BLOCK = 256 }; /* rows widened to double at once */
+enum { Z, ZHAT, BOTH, WHOLE }; /* the first terms; then each class of Z, then each of Zhat */
 
 typedef struct rate_work {
-    int d;
-    double eps2;
-    const float **row;    /* the rows of the set at hand */
-    double *block, *gram; /* [max(BLOCK, min(rows, d)), d], [min(rows, d), min(rows, d)] */
+    ct_exec *ex;
+    int64_t n;
+    int classes;
+    ct_tensor F;         /* [2n, d] */
+    int32_t *rows;       /* 2n: Z by class, then Zhat by class */
+    ct_rate_term *terms; /* WHOLE + 2 classes */
+    double *values;      /* one a term */
+    void *scratch;
 } rate_work;
 
-static csctrl_status work_create(rate_work *work, int64_t rows, int64_t d, double eps2)
+static csctrl_status work_create(rate_work *w, const ct_tensor *z)
 {
-    const int64_t side = rows < d ? rows : d;
-    const int64_t block = side > BLOCK ? side : BLOCK;
+    const size_t terms = WHOLE + 2 * (size_t)w->classes;
+    const int64_t d = z->shape[1];
 
-    *work = (rate_work){.d = (int)d, .eps2 = eps2};
-    work->row = ct_calloc((size_t)rows, sizeof *work->row);
-    work->block = ct_calloc((size_t)block, (size_t)d * sizeof(double));
-    work->gram = ct_calloc((size_t)side, (size_t)side * sizeof(double));
-    return work->row != NULL && work->block != NULL && work->gram != NULL ? CSCTRL_OK
-                                                                          : CSCTRL_E_NOMEM;
+    w->n = z->shape[0];
+    if (w->n < 1 || w->n > INT32_MAX / 2 || d < 1 || d > INT32_MAX)
+        return ct_fail(CSCTRL_E_SHAPE,
+                       "coding rates: expected at least one image and feature, found %lld and %lld",
+                       (long long)w->n, (long long)d);
+    w->F = CT_SHAPE(w->ex->dtype, 2 * w->n, d);
+    w->rows = ct_calloc(2 * (size_t)w->n, sizeof *w->rows);
+    w->terms = ct_calloc(terms, sizeof *w->terms);
+    w->values = ct_calloc(terms, sizeof *w->values);
+    if (w->rows == NULL || w->terms == NULL || w->values == NULL)
+        return CSCTRL_E_NOMEM;
+    CT_TRY(w->ex->ops->mem_alloc(w->ex, ct_tensor_bytes(&w->F), &w->F.data));
+    const size_t bytes = w->ex->ops->rate_scratch(w->ex, (int)(2 * w->n), (int)d);
+    return w->ex->ops->mem_alloc(w->ex, bytes, &w->scratch);
 }
 
-static void work_destroy(rate_work *work)
+static void work_destroy(rate_work *w)
 {
-    ct_free(work->row);
-    ct_free(work->block);
-    ct_free(work->gram);
+    w->ex->ops->mem_free(w->ex, w->F.data);
+    w->ex->ops->mem_free(w->ex, w->scratch);
+    ct_free(w->rows);
+    ct_free(w->terms);
+    ct_free(w->values);
 }
 
-static void widen(const rate_work *work, int64_t first, int64_t count)
+static csctrl_status fill_terms(rate_work *w, const int64_t *labels)
 {
-    for (int64_t i = 0; i < count; i++)
-        for (int j = 0; j < work->d; j++)
-            work->block[i * work->d + j] = (double)work->row[first + i][j];
-}
+    const int32_t n = (int32_t)w->n;
+    int32_t at = 0;
 
-/* gram <- alpha Z^T Z, lower triangle. */
-static void tall_gram(const rate_work *work, int64_t n, double alpha)
-{
-    const int d = work->d;
-
-    for (int64_t i = 0; i < n; i += BLOCK) {
-        const int64_t count = n - i < BLOCK ? n - i : BLOCK;
-        widen(work, i, count);
-        cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, (int)count, alpha, work->block, d,
-                    i == 0 ? 0.0 : 1.0, work->gram, d);
+    for (int k = 0; k < w->classes; k++) {
+        const int32_t first = at;
+        for (int32_t i = 0; i < n; i++)
+            if (labels[i] == k) {
+                w->rows[at] = i;
+                w->rows[n + at++] = n + i;
+            }
+        w->terms[WHOLE + k] = (ct_rate_term){.rows = w->rows + first, .count = at - first};
+        w->terms[WHOLE + w->classes + k] =
+            (ct_rate_term){.rows = w->rows + n + first, .count = at - first};
     }
-}
-
-/* gram <- alpha Z Z^T, lower triangle: the same determinant. */
-static void wide_gram(const rate_work *work, int64_t n, double alpha)
-{
-    widen(work, 0, n);
-    cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, work->d, alpha, work->block,
-                work->d, 0.0, work->gram, (int)n);
-}
-
-/* Rate of the first n rows of work->row. */
-static csctrl_status rate_of_rows(const rate_work *work, int64_t n, double *rate)
-{
-    if (n == 0) {
-        *rate = 0;
-        return CSCTRL_OK;
-    }
-    const int side = n < work->d ? (int)n : work->d;
-    const double alpha = work->d / ((double)n * work->eps2);
-    double half_logdet = 0;
-
-    if (n < work->d)
-        wide_gram(work, n, alpha);
-    else
-        tall_gram(work, n, alpha);
-    for (int i = 0; i < side; i++)
-        work->gram[(int64_t)i * side + i] += 1.0;
-    /* Row-major lower is column-major upper. */
-    const int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', side, work->gram, side);
-    for (int i = 0; i < side; i++)
-        half_logdet += log(work->gram[(int64_t)i * side + i]);
-    if (info != 0 || !isfinite(half_logdet))
-        return ct_fail(CSCTRL_E_NUMERIC,
-                       "coding rate: a feature is not finite or too large; check the model");
-    *rate = half_logdet;
+    if (at != n)
+        return ct_fail(CSCTRL_E_INVALID,
+                       "coding rates: expected labels in 0..%d, found others at %d of %d images",
+                       w->classes - 1, n - at, n);
+    w->terms[Z] = (ct_rate_term){.rows = w->rows, .count = n};
+    w->terms[ZHAT] = (ct_rate_term){.rows = w->rows + n, .count = n};
+    w->terms[BOTH] = (ct_rate_term){.rows = w->rows, .count = 2 * n};
     return CSCTRL_OK;
 }
 
-static int64_t add_rows(rate_work *work, int64_t at, const ct_tensor *z)
+/* sum_k n_k/n R of the class terms from `first` on. */
+static double class_rates(const rate_work *w, int first)
 {
-    for (int64_t i = 0; i < z->shape[0]; i++)
-        work->row[at + i] = (const float *)z->data + i * work->d;
-    return at + z->shape[0];
+    double sum = 0;
+
+    for (int j = first; j < first + w->classes; j++)
+        sum += w->values[j] * w->terms[j].count / (double)w->n;
+    return sum;
 }
 
-static csctrl_status expect_features(const ct_tensor *z, const char *name)
+csctrl_status ct_eval_rates(ct_exec *ex, const ct_tensor *z, const ct_tensor *zhat,
+                            const int64_t *labels, int classes, double eps2,
+                            csctrl_figures *figures)
 {
-    CT_TRY(ct_tensor_expect(z, name, CSCTRL_F32, 2, (const int64_t[]){-1, -1}));
-    if (z->shape[1] < 1 || z->shape[1] > INT32_MAX)
-        return ct_fail(CSCTRL_E_SHAPE, "%s: expected features of at least one number, found %lld",
-                       name, (long long)z->shape[1]);
-    return CSCTRL_OK;
-}
-
-csctrl_status ct_eval_rate(const ct_tensor *z, double eps2, double *rate)
-{
-    rate_work work = {0};
+    rate_work w = {.ex = ex, .classes = classes};
     csctrl_status st;
 
-    CT_GOTO(st, expect_features(z, "features"));
-    CT_GOTO(st, work_create(&work, z->shape[0], z->shape[1], eps2));
-    CT_GOTO(st, rate_of_rows(&work, add_rows(&work, 0, z), rate));
-done:
-    work_destroy(&work);
-    return st;
-}
-
-static csctrl_status expect_labels(const int64_t *labels, int64_t n, int classes)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (labels[i] < 0 || labels[i] >= classes)
-            return ct_fail(CSCTRL_E_INVALID,
-                           "rate reduction: expected labels in 0..%d, found %lld at image %lld",
-                           classes - 1, (long long)labels[i], (long long)i);
-    return CSCTRL_OK;
-}
-
-/* sum_k n_k/n R(Z_k) */
-static csctrl_status class_rates(rate_work *work, const ct_tensor *z, const int64_t *labels,
-                                 int classes, double *sum)
-{
-    *sum = 0;
-    for (int k = 0; k < classes; k++) {
-        int64_t count = 0;
-        double rate;
-
-        for (int64_t i = 0; i < z->shape[0]; i++)
-            if (labels[i] == k)
-                work->row[count++] = (const float *)z->data + i * work->d;
-        CT_TRY(rate_of_rows(work, count, &rate));
-        if (count > 0)
-            *sum += rate * (double)count / (double)z->shape[0];
-    }
-    return CSCTRL_OK;
-}
-
-csctrl_status ct_eval_rate_reduction(const ct_tensor *z, const int64_t *labels, int classes,
-                                     double eps2, double *reduction)
-{
-    rate_work work = {0};
-    csctrl_status st;
-    double whole, parts;
-
-    CT_GOTO(st, expect_features(z, "features"));
-    CT_GOTO(st, expect_labels(labels, z->shape[0], classes));
-    CT_GOTO(st, work_create(&work, z->shape[0], z->shape[1], eps2));
-    CT_GOTO(st, rate_of_rows(&work, add_rows(&work, 0, z), &whole));
-    CT_GOTO(st, class_rates(&work, z, labels, classes, &parts));
-    *reduction = whole - parts;
-done:
-    work_destroy(&work);
-    return st;
-}
-
-csctrl_status ct_eval_rate_distance(const ct_tensor *z, const ct_tensor *zhat, double eps2,
-                                    double *distance)
-{
-    rate_work work = {0};
-    csctrl_status st;
-    double first, second, both;
-
-    CT_GOTO(st, expect_features(z, "features"));
+    CT_GOTO(st, ct_tensor_expect(z, "features", CSCTRL_F32, 2, (const int64_t[]){-1, -1}));
     CT_GOTO(st, ct_tensor_expect(zhat, "regenerated features", CSCTRL_F32, 2, z->shape));
-    CT_GOTO(st, work_create(&work, 2 * z->shape[0], z->shape[1], eps2));
-    CT_GOTO(st, rate_of_rows(&work, add_rows(&work, 0, zhat), &second));
-    CT_GOTO(st, rate_of_rows(&work, add_rows(&work, 0, z), &first));
-    CT_GOTO(st, rate_of_rows(&work, add_rows(&work, z->shape[0], zhat), &both));
-    *distance = both - 0.5 * (first + second);
+    CT_GOTO(st, work_create(&w, z));
+    CT_GOTO(st, fill_terms(&w, labels));
+    ct_tensor half = ct_tensor_head(&w.F, w.n);
+    CT_GOTO(st, ct_put(ex, z->data, csctrl_tensor_count(z), &half));
+    half.data = (char *)half.data + ct_tensor_bytes(&half);
+    CT_GOTO(st, ct_put(ex, zhat->data, csctrl_tensor_count(zhat), &half));
+    CT_GOTO(st, ex->ops->rate_terms(ex, &w.F, eps2, w.terms, WHOLE + 2 * classes, w.values, NULL,
+                                    w.scratch));
+    figures->rate_z = w.values[Z];
+    figures->rate_zhat = w.values[ZHAT];
+    figures->reduction_z = w.values[Z] - class_rates(&w, WHOLE);
+    figures->reduction_zhat = w.values[ZHAT] - class_rates(&w, WHOLE + classes);
+    figures->distance = w.values[BOTH] - 0.5 * (w.values[Z] + w.values[ZHAT]);
 done:
-    work_destroy(&work);
+    work_destroy(&w);
     return st;
 }

@@ -8,11 +8,10 @@
 #include "model/decoder.h"
 #include "model/encoder.h"
 
-/* f32 rows of the caller to the device tensor, converting to the model's dtype. */
-static csctrl_status put(csctrl_model *m, const float *rows, int64_t count, ct_tensor *to)
+csctrl_status ct_put(ct_exec *ex, const float *rows, int64_t count, ct_tensor *to)
 {
     if (to->dtype == CSCTRL_F32)
-        return m->ex->ops->upload(m->ex, to->data, rows, (size_t)count * sizeof(float));
+        return ex->ops->upload(ex, to->data, rows, (size_t)count * sizeof(float));
     double *values = to->data; /* f64 is the host backend's only */
     for (int64_t i = 0; i < count; i++)
         values[i] = (double)rows[i];
@@ -76,7 +75,7 @@ csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_tensor *x, c
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
         const int64_t n = piece(model, x->shape[0], at);
         float *out = (float *)z->data + at * d;
-        CT_TRY(put(model, (const float *)x->data + at * width, n * width, &model->x_nchw));
+        CT_TRY(ct_put(model->ex, (const float *)x->data + at * width, n * width, &model->x_nchw));
         CT_TRY(ops->to_nhwc(model->ex, &model->x_nchw, &model->x_nhwc));
         CT_TRY(ct_encoder_forward(model, model->infer_encoder, CT_MODE_EVAL, &model->x_nhwc,
                                   &model->z, (int)n, model->zeros));
@@ -100,7 +99,7 @@ csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z, c
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
         const int64_t n = piece(model, x->shape[0], at);
         float *out = (float *)x->data + at * width;
-        CT_TRY(put(model, (const float *)z->data + at * d, n * d, &model->z));
+        CT_TRY(ct_put(model->ex, (const float *)z->data + at * d, n * d, &model->z));
         CT_TRY(ct_decoder_forward(model, model->infer_decoder, CT_MODE_EVAL, &model->z,
                                   &model->x_nhwc));
         CT_TRY(ops->to_nchw(model->ex, &model->x_nhwc, &model->x_nchw));

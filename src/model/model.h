@@ -100,6 +100,9 @@ csctrl_status ct_model_write(const csctrl_model *model, const char *path, uint32
  * the tensor, both shapes. */
 csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_average);
 
+/* infer.c: f32 numbers of the caller to a device tensor, as its dtype. */
+csctrl_status ct_put(ct_exec *ex, const float *rows, int64_t count, ct_tensor *to);
+
 /* Number of encoder iterations of the power method at the start and after every move. */
 enum { CT_POWER_START = 60, CT_POWER_STEP = 2 };
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "csctrl/csctrl.h"
 #include "eval/measures.h"
+#include "model/model.h"
 #include "support/dataset_files.h"
 #include "support/encode.h"
 #include "support/expect.h"
@@ -236,21 +237,16 @@ static void check_images(setting *s, whole *w, const csctrl_figures *figures)
     free(quality);
 }
 
-static void check_rates(const whole *w, const csctrl_figures *figures)
+static void check_rates(const setting *s, const whole *w, const csctrl_figures *figures)
 {
-    double value;
+    csctrl_figures want;
 
-    assert_int_equal(ct_eval_rate(&w->tz, eps2, &value), CSCTRL_OK);
-    close_to(figures->rate_z, value);
-    assert_int_equal(ct_eval_rate(&w->tzhat, eps2, &value), CSCTRL_OK);
-    close_to(figures->rate_zhat, value);
-    assert_int_equal(ct_eval_rate_reduction(&w->tz, w->labels, CLASSES, eps2, &value), CSCTRL_OK);
-    close_to(figures->reduction_z, value);
-    assert_int_equal(ct_eval_rate_reduction(&w->tzhat, w->labels, CLASSES, eps2, &value),
-                     CSCTRL_OK);
-    close_to(figures->reduction_zhat, value);
-    assert_int_equal(ct_eval_rate_distance(&w->tz, &w->tzhat, eps2, &value), CSCTRL_OK);
-    close_to(figures->distance, value);
+    expect_ok(ct_eval_rates(s->model->ex, &w->tz, &w->tzhat, w->labels, CLASSES, eps2, &want));
+    close_to(figures->rate_z, want.rate_z);
+    close_to(figures->rate_zhat, want.rate_zhat);
+    close_to(figures->reduction_z, want.reduction_z);
+    close_to(figures->reduction_zhat, want.reduction_zhat);
+    close_to(figures->distance, want.distance);
     assert_true(figures->distance > 0);
 }
 
@@ -283,7 +279,7 @@ static void test_figures_are_those_of_the_whole_set(void **state)
     assert_true(test.n % 7 != 0);
     assert_int_equal(figures.layers, LAYERS);
     check_images(&s, &test, &figures);
-    check_rates(&test, &figures);
+    check_rates(&s, &test, &figures);
     check_accuracy(&train, &test, &figures);
     free_whole(&train);
     free_whole(&test);

@@ -1,8 +1,9 @@
-/* test_figures_rates.c - coding rates on host features: closed forms, NumPy, invariances. */
+/* test_figures_rates.c - coding rates of the figures: closed forms, NumPy, invariances. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "eval/measures.h"
+#include "support/expect.h"
 
 enum { MOST = 600 * 24 };
 static const double eps2 = 0.5;
@@ -42,12 +44,58 @@ static void random_unit_rows(float *z, int n, int d, uint32_t sub)
     }
 }
 
-static double rate_of(const ct_tensor *z)
-{
-    double rate = NAN;
+enum { EXECS = 3 };
 
-    assert_int_equal(ct_eval_rate(z, eps2, &rate), CSCTRL_OK);
-    return rate;
+typedef struct execs {
+    ct_exec *of[EXECS];
+} execs;
+
+static int open_execs(void **state)
+{
+    static const ct_exec_options options[EXECS] = {{.device = "ref", .dtype = CSCTRL_F64},
+                                                   {.device = "ref", .dtype = CSCTRL_F32},
+                                                   {.device = "cpu", .dtype = CSCTRL_F32}};
+    execs *e = calloc(1, sizeof *e);
+
+    for (int i = 0; i < EXECS; i++)
+        expect_ok(ct_exec_create(&e->of[i], &options[i]));
+    *state = e;
+    return 0;
+}
+
+static int close_execs(void **state)
+{
+    execs *e = *state;
+
+    for (int i = 0; i < EXECS; i++)
+        ct_exec_destroy(&e->of[i]);
+    free(e);
+    return 0;
+}
+
+static csctrl_figures rates_on(ct_exec *ex, const ct_tensor *z, const ct_tensor *zhat,
+                               const int64_t *labels, int classes)
+{
+    csctrl_figures figures = {0};
+
+    expect_ok(ct_eval_rates(ex, z, zhat, labels, classes, eps2, &figures));
+    return figures;
+}
+
+static double rate_of(void **state, const ct_tensor *z)
+{
+    static const int64_t zeros[600] = {0};
+    const execs *e = *state;
+
+    return rates_on(e->of[0], z, z, zeros, 1).rate_z;
+}
+
+static csctrl_figures rates_of(void **state, const ct_tensor *z, const ct_tensor *zhat,
+                               const int64_t *labels, int classes)
+{
+    const execs *e = *state;
+
+    return rates_on(e->of[0], z, zhat, labels, classes);
 }
 
 static void test_numpy_agrees_on_tall_and_wide(void **state)
@@ -59,24 +107,28 @@ static void test_numpy_agrees_on_tall_and_wide(void **state)
         {20, 6, 1.0914839151526778, 0.04516376669307798, 0.015141647679943027},
         {5, 12, 2.6837870118629743, 0.9784504216159204, 0.39426613169812996},
     };
+    const execs *e = *state;
 
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const int n = cases[i].n, d = cases[i].d;
         float z[20 * 12], zhat[20 * 12];
         int64_t labels[20];
-        double value;
 
         pattern(z, n, d, 1);
         pattern(zhat, n, d, 2);
         for (int k = 0; k < n; k++)
             labels[k] = k % 3;
         const ct_tensor a = features(z, n, d), b = features(zhat, n, d);
-        assert_true(fabs(rate_of(&a) - cases[i].rate) < 1e-12);
-        assert_int_equal(ct_eval_rate_reduction(&a, labels, 3, eps2, &value), CSCTRL_OK);
-        assert_true(fabs(value - cases[i].reduction) < 1e-12);
-        assert_int_equal(ct_eval_rate_distance(&a, &b, eps2, &value), CSCTRL_OK);
-        assert_true(fabs(value - cases[i].distance) < 1e-12);
+        for (int k = 0; k < EXECS; k++) {
+            const csctrl_figures f = rates_on(e->of[k], &a, &b, labels, 3);
+            const csctrl_figures back = rates_on(e->of[k], &b, &a, labels, 3);
+            assert_true(fabs(f.rate_z - cases[i].rate) < 1e-12);
+            assert_true(fabs(f.reduction_z - cases[i].reduction) < 1e-12);
+            assert_true(fabs(f.distance - cases[i].distance) < 1e-12);
+            assert_true(fabs(back.rate_zhat - f.rate_z) < 1e-12);
+            assert_true(fabs(back.reduction_zhat - f.reduction_z) < 1e-12);
+            assert_true(fabs(back.distance - f.distance) < 1e-12);
+        }
     }
 }
 
@@ -86,14 +138,13 @@ static void test_orthonormal_rows_have_the_closed_form(void **state)
     enum { D = 24, R = 4 };
     static float z[600 * D];
 
-    (void)state;
     for (int copies = 1; copies <= 150; copies += 149) {
         const int n = copies * R;
         memset(z, 0, sizeof z);
         for (int i = 0; i < n; i++)
             z[i * D + i % R] = i % 2 == 0 ? 1.0f : -1.0f;
         const ct_tensor t = features(z, n, D);
-        assert_true(fabs(rate_of(&t) - 0.5 * R * log(1.0 + D / (R * eps2))) < 1e-12);
+        assert_true(fabs(rate_of(state, &t) - 0.5 * R * log(1.0 + D / (R * eps2))) < 1e-12);
     }
 }
 
@@ -103,9 +154,7 @@ static void test_orthogonal_classes_reduce_most(void **state)
     enum { D = 6, N = 60, K = 3 };
     float z[N * D] = {0};
     int64_t labels[N];
-    double reduction, more;
 
-    (void)state;
     for (int i = 0; i < N; i++) {
         labels[i] = i % K;
         z[i * D + 2 * (i % K) + i / K % 2] = 1.0f;
@@ -113,10 +162,9 @@ static void test_orthogonal_classes_reduce_most(void **state)
     const ct_tensor t = features(z, N, D);
     const double whole = 0.5 * D * log(1.0 + 1.0 / eps2);
     const double part = 0.5 * 2 * log(1.0 + D / (2 * eps2));
-    assert_int_equal(ct_eval_rate_reduction(&t, labels, K, eps2, &reduction), CSCTRL_OK);
+    const double reduction = rates_of(state, &t, &t, labels, K).reduction_z;
     assert_true(fabs(reduction - (whole - part)) < 1e-12);
-    assert_int_equal(ct_eval_rate_reduction(&t, labels, K + 2, eps2, &more), CSCTRL_OK);
-    assert_true(more == reduction);
+    assert_true(rates_of(state, &t, &t, labels, K + 2).reduction_z == reduction);
 }
 
 static void test_reductions_are_not_negative(void **state)
@@ -124,24 +172,20 @@ static void test_reductions_are_not_negative(void **state)
     static float z[MOST], zhat[MOST];
     const int shapes[][2] = {{600, 24}, {24, 24}, {7, 24}, {1, 24}, {300, 1}};
 
-    (void)state;
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
         const int n = shapes[s][0], d = shapes[s][1];
         int64_t labels[600];
-        double value;
 
         random_unit_rows(z, n, d, (uint32_t)(2 * s));
         random_unit_rows(zhat, n, d, (uint32_t)(2 * s + 1));
         for (int i = 0; i < n; i++)
             labels[i] = (i * i + 3 * i) % 7;
         const ct_tensor a = features(z, n, d), b = features(zhat, n, d);
-        assert_true(rate_of(&a) > 0);
-        assert_int_equal(ct_eval_rate_reduction(&a, labels, 7, eps2, &value), CSCTRL_OK);
-        assert_true(value > -1e-12);
-        assert_int_equal(ct_eval_rate_distance(&a, &b, eps2, &value), CSCTRL_OK);
-        assert_true(value > -1e-12);
-        assert_int_equal(ct_eval_rate_distance(&a, &a, eps2, &value), CSCTRL_OK);
-        assert_true(fabs(value) < 1e-12);
+        const csctrl_figures f = rates_of(state, &a, &b, labels, 7);
+        assert_true(f.rate_z > 0 && f.rate_zhat > 0);
+        assert_true(f.reduction_z > -1e-12 && f.reduction_zhat > -1e-12);
+        assert_true(f.distance > -1e-12);
+        assert_true(fabs(rates_of(state, &a, &a, labels, 7).distance) < 1e-12);
     }
 }
 
@@ -151,7 +195,6 @@ static void test_rotation_and_order_do_not_matter(void **state)
     static float z[N * D], turned[N * D];
     const double c = 0.6, s = 0.8;
 
-    (void)state;
     random_unit_rows(z, N, D, 50);
     /* Givens rotations of neighbouring axes, and the rows backwards. */
     for (int i = 0; i < N; i++) {
@@ -167,70 +210,61 @@ static void test_rotation_and_order_do_not_matter(void **state)
             turned[(N - 1 - i) * D + j] = (float)row[j];
     }
     const ct_tensor a = features(z, N, D), b = features(turned, N, D);
-    assert_true(fabs(rate_of(&a) - rate_of(&b)) < 1e-5 * rate_of(&a));
-}
-
-static void test_no_features_have_no_rate(void **state)
-{
-    float z[4] = {0};
-    double value = -1;
-    const ct_tensor none = features(z, 0, 4);
-
-    (void)state;
-    assert_true(rate_of(&none) == 0.0);
-    assert_int_equal(ct_eval_rate_reduction(&none, NULL, 3, eps2, &value), CSCTRL_OK);
-    assert_true(value == 0.0);
+    assert_true(fabs(rate_of(state, &a) - rate_of(state, &b)) < 1e-5 * rate_of(state, &a));
 }
 
 static void test_errors_say_what_is_wrong(void **state)
 {
+    const execs *e = *state;
     float z[6] = {1, 0, 0, 1, 0, 1}, other[6] = {0};
     int64_t labels[3] = {0, 2, 1};
-    double value = 7;
+    csctrl_figures f = {.rate_z = 7, .distance = 7};
     ct_tensor a = features(z, 3, 2), b = features(other, 2, 3);
 
-    (void)state;
-    assert_int_equal(ct_eval_rate_reduction(&a, labels, 2, eps2, &value), CSCTRL_E_INVALID);
-    assert_string_equal(csctrl_last_error(),
-                        "rate reduction: expected labels in 0..1, found 2 at image 1");
+    expect_fail(ct_eval_rates(e->of[0], &a, &a, labels, 2, eps2, &f), CSCTRL_E_INVALID,
+                "expected labels in 0..1, found others at 1 of 3 images");
     labels[1] = -1;
-    assert_int_equal(ct_eval_rate_reduction(&a, labels, 2, eps2, &value), CSCTRL_E_INVALID);
-    assert_int_equal(ct_eval_rate_distance(&a, &b, eps2, &value), CSCTRL_E_SHAPE);
-    assert_string_equal(csctrl_last_error(),
-                        "regenerated features: expected f32[3, 2], found f32[2, 3]");
+    expect_fail(ct_eval_rates(e->of[0], &a, &a, labels, 2, eps2, &f), CSCTRL_E_INVALID, "0..1");
+    labels[1] = 0;
+    expect_fail(ct_eval_rates(e->of[0], &a, &b, labels, 2, eps2, &f), CSCTRL_E_SHAPE,
+                "regenerated features: expected f32[3, 2], found f32[2, 3]");
     a.shape[1] = 0;
-    assert_int_equal(ct_eval_rate(&a, eps2, &value), CSCTRL_E_SHAPE);
-    assert_non_null(strstr(csctrl_last_error(), "at least one number"));
-    a = features(z, 3, 2);
-    for (int wide = 0; wide < 2; wide++) {
-        z[1] = wide ? INFINITY : NAN;
-        assert_int_equal(ct_eval_rate(&a, eps2, &value), CSCTRL_E_NUMERIC);
-        assert_non_null(strstr(csctrl_last_error(), "not finite"));
-        a = features(z, 1, 6);
+    expect_fail(ct_eval_rates(e->of[0], &a, &a, labels, 2, eps2, &f), CSCTRL_E_SHAPE,
+                "at least one image and feature, found 3 and 0");
+    a = features(z, 0, 2);
+    expect_fail(ct_eval_rates(e->of[0], &a, &a, labels, 2, eps2, &f), CSCTRL_E_SHAPE,
+                "found 0 and 2");
+    for (int k = 0; k < EXECS; k++) {
+        a = features(z, 3, 2);
+        z[1] = k == 0 ? INFINITY : NAN;
+        expect_fail(ct_eval_rates(e->of[k], &a, &a, labels, 2, eps2, &f), CSCTRL_E_NUMERIC,
+                    "expected a finite number");
+        z[1] = 0;
     }
-    assert_true(value == 7);
+    assert_true(f.rate_z == 7 && f.distance == 7);
 }
 
 static void test_every_failing_allocation_is_reported(void **state)
 {
+    const execs *e = *state;
     float z[12] = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0};
+    const int64_t labels[4] = {0, 1, 0, 1};
     const ct_tensor a = features(z, 4, 3);
     csctrl_memory_stats before, after;
-    double value;
+    csctrl_figures f;
     csctrl_status st = CSCTRL_E_NOMEM;
     int failures = 0;
 
-    (void)state;
     csctrl_memory_get_stats(&before);
     while (st != CSCTRL_OK && failures < 100) {
         ct_mem_fail_from((uint64_t)++failures);
-        st = ct_eval_rate_distance(&a, &a, eps2, &value);
+        st = ct_eval_rates(e->of[0], &a, &a, labels, 2, eps2, &f);
         ct_mem_fail_from(0);
         assert_true(st == CSCTRL_OK || st == CSCTRL_E_NOMEM);
     }
     csctrl_memory_get_stats(&after);
     assert_int_equal(st, CSCTRL_OK);
-    assert_true(failures > 1);
+    assert_true(failures > 5);
     assert_int_equal(after.bytes, before.bytes);
 }
 
@@ -242,9 +276,8 @@ int main(void)
         cmocka_unit_test(test_orthogonal_classes_reduce_most),
         cmocka_unit_test(test_reductions_are_not_negative),
         cmocka_unit_test(test_rotation_and_order_do_not_matter),
-        cmocka_unit_test(test_no_features_have_no_rate),
         cmocka_unit_test(test_errors_say_what_is_wrong),
         cmocka_unit_test(test_every_failing_allocation_is_reported),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_execs, close_execs);
 }
