@@ -47,6 +47,33 @@ typedef struct ct_prox {
     bool nonneg;
 } ct_prox;
 
+/* One FISTA step (SPEC 1): r = x - A y; z = prox(y + eta A* r); y_next = z + beta (z - z_prev). */
+typedef struct ct_csc_step {
+    ct_prox prox;
+    double beta;
+    const ct_tensor *x;      /* image */
+    const ct_tensor *y;      /* NULL: zero, so that r is x */
+    const ct_tensor *z_prev; /* read only when y_next is wanted */
+    ct_tensor *r;            /* out: the residual; not touched when y is NULL */
+    ct_tensor *z;            /* out */
+    ct_tensor *y_next;       /* out; may be y; NULL: not wanted */
+} ct_csc_step;
+
+/* Its gradient. With gs = eta dz/dv and q = A gs:  x gets q;  W gets <A* r, gs> from the analysis
+ * and -<A y, q> from the synthesis; y gets gs / eta - A* q. eta is a constant. */
+typedef struct ct_csc_step_grad {
+    ct_prox prox;
+    const ct_tensor *r; /* residual of the step: x when y is NULL */
+    const ct_tensor *y; /* NULL: zero, as in the step */
+    const ct_tensor *z; /* what the step returned */
+    ct_tensor *dz;      /* in: gradient of z; destroyed */
+    ct_tensor *q;       /* working memory, image */
+    ct_tensor *dy;      /* out; not touched when y is NULL; not dz */
+    ct_tensor *dx;      /* out, or added to; NULL: not wanted */
+    ct_tensor *dW;      /* added to; NULL: not wanted */
+    bool add_dx;
+} ct_csc_step_grad;
+
 typedef enum ct_act { CT_RELU, CT_LEAKY_RELU, CT_TANH } ct_act;
 
 /* weight * R(rows of F): a coding rate over a subset of rows. */
@@ -98,6 +125,10 @@ typedef struct ct_ops {
      * may be dz. */
     csctrl_status (*csc_update_backward)(ct_exec *ex, const ct_prox *prox, double scale,
                                          const ct_tensor *z, const ct_tensor *dz, ct_tensor *g);
+    /* The whole step, convolutions included, and its gradient: where a backend saves passes over
+     * memory. What does not is ct_csc_step_by_ops of csc_step.h. */
+    csctrl_status (*csc_step)(ct_exec *ex, ct_conv *conv, const ct_csc_step *step);
+    csctrl_status (*csc_step_backward)(ct_exec *ex, ct_conv *conv, const ct_csc_step_grad *grad);
 
     /* ---- batch normalisation over rows = all but the last dimension; scale, shift, mean, var: [c]
      * y = (x - mean) / sqrt(var + eps) * scale + shift with the batch's own mean and (biased)

@@ -1,5 +1,5 @@
-/* csc.c - step k: z_{k+1} = prox(y_k + eta A*(x - A y_k)), then momentum (SPEC 1). z_1..z_T and the
- * residuals are saved; backward rebuilds the extrapolated points. */
+/* csc.c - T steps of FISTA and back (SPEC 1); the step itself is an operation of the backend.
+ * z_1..z_T and the residuals are saved; backward rebuilds the extrapolated points. */
 #include "layers/csc.h"
 
 #include <math.h>
@@ -97,35 +97,23 @@ void ct_csc_pass_destroy(ct_csc_pass *pass)
     *pass = (ct_csc_pass){0};
 }
 
-/* Step 0 from z = 0: z_1 = prox(eta A* x). */
-static csctrl_status first_step(ct_exec *ex, const ct_csc *l, const ct_tensor *x, ct_csc_pass *p)
+csctrl_status ct_csc_forward(ct_exec *ex, const ct_csc *layer, const ct_tensor *x, ct_csc_pass *p)
 {
-    CT_TRY(ex->ops->analysis(ex, l->conv, x, &p->z[0]));
-    return ex->ops->csc_update(ex, &l->prox, 0.0, &p->z[0], NULL, NULL, &p->z[0], NULL);
-}
-
-/* Step k: the gradient A* r is formed in the place of z_{k+1}. */
-static csctrl_status fista_step(ct_exec *ex, const ct_csc *l, const ct_tensor *x, ct_csc_pass *p,
-                                int k)
-{
-    const ct_ops *ops = ex->ops;
-    const bool moved = l->beta[k] != 0.0; /* y_k differs from z_k */
-    const double beta = k + 1 < l->steps ? l->beta[k + 1] : 0.0;
-    const ct_tensor *y = moved ? &p->y : &p->z[k - 1];
-
-    CT_TRY(ops->synthesis(ex, l->conv, y, &p->r[k]));       /* r <- A y     */
-    CT_TRY(ops->axpby(ex, 1.0, x, -1.0, &p->r[k]));         /* r <- x - A y */
-    CT_TRY(ops->analysis(ex, l->conv, &p->r[k], &p->z[k])); /* z <- A* r    */
-    return ops->csc_update(ex, &l->prox, beta, &p->z[k], y, &p->z[k - 1], &p->z[k],
-                           beta != 0.0 ? &p->y : NULL);
-}
-
-csctrl_status ct_csc_forward(ct_exec *ex, const ct_csc *layer, const ct_tensor *x,
-                             ct_csc_pass *pass)
-{
-    CT_TRY(first_step(ex, layer, x, pass));
-    for (int k = 1; k < layer->steps; k++)
-        CT_TRY(fista_step(ex, layer, x, pass, k));
+    for (int k = 0; k < layer->steps; k++) {
+        const double beta = k + 1 < layer->steps ? layer->beta[k + 1] : 0.0;
+        const ct_tensor *z_prev = k > 0 ? &p->z[k - 1] : NULL;
+        const ct_csc_step step = {
+            .prox = layer->prox,
+            .beta = beta,
+            .x = x,
+            .y = layer->beta[k] != 0.0 ? &p->y : z_prev, /* y_k is z_k where beta_k is 0 */
+            .z_prev = z_prev,
+            .r = &p->r[k],
+            .z = &p->z[k],
+            .y_next = beta != 0.0 ? &p->y : NULL,
+        };
+        CT_TRY(ex->ops->csc_step(ex, layer->conv, &step));
+    }
     return CSCTRL_OK;
 }
 
@@ -188,39 +176,30 @@ static csctrl_status momentum_backward(ct_exec *ex, double beta, ct_tensor **dy,
     return *carried ? ops->axpby(ex, -beta, *dy, 0.0, *carry) : CSCTRL_OK;
 }
 
-/* With gs = eta dz/dv and q = A gs:  x gets q;  W gets <A* r, gs> from the analysis and -<A y, q>
- * from the synthesis; y gets gs / eta - A* q. */
 csctrl_status ct_csc_backward(ct_exec *ex, const ct_csc *layer, const ct_tensor *x,
                               const ct_csc_pass *pass, ct_csc_grad *grad, ct_tensor *dW,
                               ct_tensor *dx)
 {
-    const ct_ops *ops = ex->ops;
-    const double eta = layer->prox.eta;
-    ct_tensor *dz = &grad->dz, *a = &grad->a, *carry = &grad->carry;
+    ct_tensor *dz = &grad->dz, *dy = &grad->a, *carry = &grad->carry;
     bool carried = false;
-    double keep = 0.0; /* dx is written first, then accumulated */
 
-    for (int k = layer->steps - 1; k >= 1; k--) {
-        CT_TRY(ops->csc_update_backward(ex, &layer->prox, eta, &pass->z[k], dz, dz));
-        CT_TRY(ops->synthesis(ex, layer->conv, dz, &grad->q));
-        if (dx != NULL)
-            CT_TRY(ops->axpby(ex, 1.0, &grad->q, keep, dx));
-        keep = 1.0;
-        if (dW != NULL) {
-            const ct_tensor *y = NULL;
-            CT_TRY(rebuild_y(ex, layer, pass, k, &grad->y, &y));
-            CT_TRY(ops->dict_grad(ex, layer->conv, 1.0, &pass->r[k], dz, dW));
-            CT_TRY(ops->dict_grad(ex, layer->conv, -1.0, &grad->q, y, dW));
-        }
-        CT_TRY(ops->analysis(ex, layer->conv, &grad->q, a));
-        CT_TRY(ops->axpby(ex, 1.0 / eta, dz, -1.0, a));
-        CT_TRY(momentum_backward(ex, layer->beta[k], &a, &dz, &carry, &carried));
+    for (int k = layer->steps - 1; k >= 0; k--) {
+        ct_csc_step_grad step = {
+            .prox = layer->prox,
+            .r = k > 0 ? &pass->r[k] : x,
+            .z = &pass->z[k],
+            .dz = dz,
+            .q = &grad->q,
+            .dy = dy,
+            .dx = dx,
+            .dW = dW,
+            .add_dx = k + 1 < layer->steps,
+        };
+        if (k > 0)
+            CT_TRY(rebuild_y(ex, layer, pass, k, &grad->y, &step.y));
+        CT_TRY(ex->ops->csc_step_backward(ex, layer->conv, &step));
+        if (k > 0)
+            CT_TRY(momentum_backward(ex, layer->beta[k], &dy, &dz, &carry, &carried));
     }
-    CT_TRY(ops->csc_update_backward(ex, &layer->prox, eta, &pass->z[0], dz, dz));
-    if (dW != NULL)
-        CT_TRY(ops->dict_grad(ex, layer->conv, 1.0, x, dz, dW));
-    if (dx == NULL)
-        return CSCTRL_OK;
-    CT_TRY(ops->synthesis(ex, layer->conv, dz, &grad->q));
-    return ops->axpby(ex, 1.0, &grad->q, keep, dx);
+    return CSCTRL_OK;
 }

@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu.h"
 
 #include <cblas.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,16 +10,37 @@
 #include "backend/ref/ref.h"
 #include "base/mem.h"
 
-static const ct_loops *choose_loops(ct_isa isa)
+static void choose_kernels(ct_isa isa, ct_cpu *cpu)
 {
+    cpu->loops = &ct_loops_portable;
+    cpu->product = ct_product_portable;
+    cpu->winograd = &ct_winograd_portable;
 #if defined(__x86_64__)
-    if (isa == CT_ISA_AVX512)
-        return &ct_loops_avx512;
-    if (isa == CT_ISA_AVX2)
-        return &ct_loops_avx2;
-#endif
+    if (isa == CT_ISA_AVX512) {
+        cpu->loops = &ct_loops_avx512;
+        cpu->product = ct_product_avx512;
+        cpu->winograd = &ct_winograd_avx512;
+    } else if (isa == CT_ISA_AVX2) {
+        cpu->loops = &ct_loops_avx2;
+        cpu->product = ct_product_avx2;
+        cpu->winograd = &ct_winograd_avx2;
+    }
+#else
     (void)isa;
-    return &ct_loops_portable;
+#endif
+}
+
+ct_shrink ct_cpu_shrink(const ct_prox *prox, double beta)
+{
+    const float threshold = (float)(prox->lambda * prox->eta);
+
+    return (ct_shrink){
+        .eta = (float)prox->eta,
+        .scale = (float)(1 / (1 + prox->mu * prox->eta)),
+        .threshold = threshold,
+        .lower = prox->nonneg ? INFINITY : threshold,
+        .beta = (float)beta,
+    };
 }
 
 csctrl_status ct_cpu_init(ct_exec *ex)
@@ -32,7 +54,7 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     ct_cpu_fill_norm(&cpu->ops);
     ct_cpu_fill_conv(&cpu->ops);
     ct_cpu_fill_rate(&cpu->ops);
-    cpu->loops = choose_loops(ex->isa);
+    choose_kernels(ex->isa, cpu);
     /* oneDNN's barriers wait for ever for threads that were asked for and not granted. */
     if (ex->threads > omp_get_thread_limit())
         ex->threads = omp_get_thread_limit();

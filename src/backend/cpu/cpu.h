@@ -5,10 +5,13 @@
 #include "backend/backend.h"
 #include "backend/cpu/dnnl_shim.h"
 #include "backend/cpu/loops.h"
+#include "backend/cpu/winograd.h"
 
 typedef struct ct_cpu {
     ct_ops ops;
     const ct_loops *loops;
+    ct_product_kernel *product;
+    const ct_winograd_kernels *winograd;
     ct_dnnl *dnnl;
 } ct_cpu;
 
@@ -16,6 +19,9 @@ static inline const ct_loops *ct_cpu_loops(const ct_exec *ex)
 {
     return ((const ct_cpu *)ex->state)->loops;
 }
+
+/* The proximal step in float. */
+ct_shrink ct_cpu_shrink(const ct_prox *prox, double beta);
 
 /* Run `loop` over 0..count-1 in chunks of `chunk`, on the threads of the context. */
 void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args);

@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "backend/cpu/cpu_direct.h"
+#include "backend/cpu/cpu_winograd.h"
+#include "backend/csc_step.h"
 #include "base/mem.h"
 
 enum { FEW_CHANNELS = 4 };
 
 typedef struct plan {
     bool flat;                                   /* patches are the image as it lies */
+    ct_winograd *winograd;                       /* NULL: by one of the next */
     ct_direct *direct;                           /* NULL: not needed */
     ct_dnnl_conv *to_code, *to_image, *gradient; /* NULL: not by oneDNN */
     /* Parts of conv->packed: plain or direct weights first, then these. */
@@ -45,6 +48,7 @@ static void destroy_plan(plan *p)
 {
     if (p == NULL)
         return;
+    ct_winograd_destroy(&p->winograd);
     ct_direct_destroy(&p->direct);
     ct_dnnl_conv_destroy(&p->to_code);
     ct_dnnl_conv_destroy(&p->to_image);
@@ -61,6 +65,10 @@ static csctrl_status choose(ct_exec *ex, const ct_geom *g, plan *p)
     p->flat = is_flat(g);
     if (p->flat)
         return CSCTRL_OK;
+    if (ct_winograd_fits(g)) {
+        p->winograd = ct_winograd_create(ex, g);
+        return p->winograd != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+    }
     if (g->c > FEW_CHANNELS && g->kernel > 1) {
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_CODE, g, &p->to_code));
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_IMAGE, g, &p->to_image));
@@ -82,6 +90,10 @@ static void lay_out(ct_conv *conv, plan *p)
     if (p->flat) {
         packed = dictionary;
         scratch = dictionary;
+    }
+    if (p->winograd != NULL) {
+        packed = ct_winograd_packed_bytes(p->winograd);
+        scratch = ct_winograd_scratch_bytes(p->winograd);
     }
     if (p->direct != NULL) {
         packed = aligned(ct_direct_packed_bytes(p->direct));
@@ -149,6 +161,8 @@ static csctrl_status conv_pack(ct_exec *ex, ct_conv *conv, const ct_tensor *W)
 {
     const plan *p = conv->impl;
 
+    if (p->winograd != NULL)
+        ct_winograd_pack(ex, p->winograd, conv, W);
     if (p->flat)
         pack_flat(&conv->geom, W->data, conv->packed);
     if (p->direct != NULL)
@@ -182,7 +196,9 @@ static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, 
     if (p->to_code != NULL)
         return ct_dnnl_conv_run(p->to_code, img->data, code->data,
                                 part(conv->packed, p->to_code_at), conv->scratch);
-    if (p->flat)
+    if (p->winograd != NULL)
+        ct_winograd_analysis(ex, p->winograd, conv, img, code);
+    else if (p->flat)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, flat_rows(g), g->atoms, length, 1,
                     img->data, length, conv->packed, length, 0, code->data, g->atoms);
     else
@@ -200,7 +216,9 @@ static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code
     if (p->to_image != NULL)
         return ct_dnnl_conv_run(p->to_image, img->data, code->data,
                                 part(conv->packed, p->to_image_at), conv->scratch);
-    if (p->flat)
+    if (p->winograd != NULL)
+        ct_winograd_synthesis(ex, p->winograd, conv, code, img);
+    else if (p->flat)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, flat_rows(g), length, g->atoms, 1,
                     code->data, g->atoms, conv->packed, length, 0, img->data, length);
     else
@@ -244,10 +262,32 @@ static csctrl_status dict_grad(ct_exec *ex, ct_conv *conv, double scale, const c
     ct_cpu_use_threads(ex);
     if (p->gradient != NULL)
         return dnnl_dict_grad(ex, conv, scale, img, code, dW);
-    if (p->flat)
+    if (p->winograd != NULL)
+        ct_winograd_dict_grad(ex, p->winograd, conv, scale, img, code, dW);
+    else if (p->flat)
         flat_dict_grad(&conv->geom, scale, img->data, code->data, dW->data, conv->scratch);
     else
         ct_direct_dict_grad(ex, p->direct, scale, img->data, code->data, dW->data, conv->scratch);
+    return CSCTRL_OK;
+}
+
+static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *step)
+{
+    const plan *p = conv->impl;
+
+    if (p->winograd == NULL)
+        return ct_csc_step_by_ops(ex, conv, step);
+    ct_winograd_step(ex, p->winograd, conv, step);
+    return CSCTRL_OK;
+}
+
+static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_step_grad *grad)
+{
+    const plan *p = conv->impl;
+
+    if (p->winograd == NULL)
+        return ct_csc_step_backward_by_ops(ex, conv, grad);
+    ct_winograd_step_backward(ex, p->winograd, conv, grad);
     return CSCTRL_OK;
 }
 
@@ -259,4 +299,6 @@ void ct_cpu_fill_conv(ct_ops *ops)
     ops->analysis = analysis;
     ops->synthesis = synthesis;
     ops->dict_grad = dict_grad;
+    ops->csc_step = csc_step;
+    ops->csc_step_backward = csc_step_backward;
 }

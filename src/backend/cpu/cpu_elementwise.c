@@ -15,8 +15,6 @@ static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
                                 const ct_tensor *grad, const ct_tensor *y, const ct_tensor *z_prev,
                                 ct_tensor *z_next, ct_tensor *y_next)
 {
-    const float threshold = (float)(prox->lambda * prox->eta);
-
     return run(ex, grad, ct_cpu_loops(ex)->csc_update,
                &(ct_csc_args){
                    .grad = grad->data,
@@ -24,11 +22,7 @@ static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
                    .z_prev = z_prev == NULL ? NULL : z_prev->data,
                    .z_next = z_next->data,
                    .y_next = y_next == NULL ? NULL : y_next->data,
-                   .eta = (float)prox->eta,
-                   .scale = (float)(1 / (1 + prox->mu * prox->eta)),
-                   .threshold = threshold,
-                   .lower = prox->nonneg ? INFINITY : threshold,
-                   .beta = (float)beta,
+                   .shrink = ct_cpu_shrink(prox, beta),
                });
 }
 

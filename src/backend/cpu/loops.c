@@ -4,16 +4,7 @@
 
 #include <math.h>
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
-/* A NaN fails the comparisons and so passes through. */
-static inline float prox(const ct_csc_args *p, float v)
-{
-    const float below = v >= -p->lower ? 0 : (v + p->threshold) * p->scale;
-
-    return v <= p->threshold ? below : (v - p->threshold) * p->scale;
-}
+#include "backend/cpu/simd.h"
 
 static void csc_update(const void *args, int64_t begin, int64_t end)
 {
@@ -22,23 +13,23 @@ static void csc_update(const void *args, int64_t begin, int64_t end)
     if (p.y == NULL && p.y_next == NULL) {
 #pragma omp simd
         for (int64_t i = begin; i < end; i++)
-            p.z_next[i] = prox(&p, p.eta * p.grad[i]);
+            p.z_next[i] = ct_shrink_value(&p.shrink, p.shrink.eta * p.grad[i]);
     } else if (p.y_next == NULL) {
 #pragma omp simd
         for (int64_t i = begin; i < end; i++)
-            p.z_next[i] = prox(&p, p.y[i] + p.eta * p.grad[i]);
+            p.z_next[i] = ct_shrink_value(&p.shrink, p.y[i] + p.shrink.eta * p.grad[i]);
     } else if (p.y == NULL) {
 #pragma omp simd
         for (int64_t i = begin; i < end; i++) {
-            const float z = prox(&p, p.eta * p.grad[i]);
-            p.y_next[i] = z + p.beta * (z - p.z_prev[i]);
+            const float z = ct_shrink_value(&p.shrink, p.shrink.eta * p.grad[i]);
+            p.y_next[i] = z + p.shrink.beta * (z - p.z_prev[i]);
             p.z_next[i] = z;
         }
     } else {
 #pragma omp simd
         for (int64_t i = begin; i < end; i++) {
-            const float z = prox(&p, p.y[i] + p.eta * p.grad[i]);
-            p.y_next[i] = z + p.beta * (z - p.z_prev[i]);
+            const float z = ct_shrink_value(&p.shrink, p.y[i] + p.shrink.eta * p.grad[i]);
+            p.y_next[i] = z + p.shrink.beta * (z - p.z_prev[i]);
             p.z_next[i] = z;
         }
     }
@@ -295,17 +286,9 @@ static void count_zeros(const void *args, int64_t begin, int64_t end, double *su
     sums[0] = (double)count;
 }
 
-/* Vectors of the machine's width, several to a column block of CT_LANES; a block of rows keeps
- * eight of them in registers. */
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
+/* Several vectors to a column block of CT_LANES; a block of rows keeps eight of them in registers.
+ */
 enum { VECTORS = CT_LANES / WIDTH, ROWS = 8 / VECTORS };
-typedef float vec __attribute__((vector_size(WIDTH * sizeof(float)), aligned(4), may_alias));
 
 static inline __attribute__((always_inline)) void patch_block(const ct_patch_args *p, int i, int j,
                                                               const int rows)
@@ -359,7 +342,7 @@ static void scatter(const ct_scatter_args *p)
             }
 }
 
-const ct_loops JOIN(ct_loops_, CT_LOOPS_ISA) = {
+const ct_loops CT_ISA_NAME(ct_loops_) = {
     .csc_update = csc_update,
     .gate = gate,
     .act = act,

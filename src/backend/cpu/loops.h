@@ -4,15 +4,15 @@
 #ifndef CT_BACKEND_CPU_LOOPS_H
 #define CT_BACKEND_CPU_LOOPS_H
 
+#include "backend/cpu/panels.h"
+#include "backend/cpu/shrink.h"
 #include "backend/ops.h"
 
-/* z_next = prox(y + eta grad), y_next = z_next + beta (z_next - z_prev). */
+/* One step of FISTA where the gradient is at hand. */
 typedef struct ct_csc_args {
     const float *grad, *y, *z_prev;
     float *z_next, *y_next;
-    float eta, scale, threshold;
-    float lower; /* v in [-lower, threshold] gives 0: infinite for non-negative codes */
-    float beta;
+    ct_shrink shrink;
 } ct_csc_args;
 
 /* to = factor * from where gate is not 0, else 0. */
@@ -77,8 +77,7 @@ typedef struct ct_transpose_args {
 
 /* C[i, j] = sum over segments s and steps t of A[a_rows[i] + s a_segment + t a_step] *
  * B[(s length + t) cols + j], or added to C. A convolution that reads its patches in place: one
- * call an image. cols is a multiple of CT_LANES. */
-enum { CT_LANES = 16 };
+ call an image. cols is a multiple of CT_LANES. */
 typedef struct ct_patch_args {
     int rows, cols, segments, length;
     const float *a, *b;

@@ -1,4 +1,5 @@
 /* ref_csc.c - one FISTA step and its derivative (SPEC 1). */
+#include "backend/csc_step.h"
 #include "backend/ref/ref.h"
 
 /* Comparisons are turned so that a NaN passes through. */
@@ -44,4 +45,6 @@ void REF(fill_csc)(ct_ops *ops)
 {
     ops->csc_update = csc_update;
     ops->csc_update_backward = csc_update_backward;
+    ops->csc_step = ct_csc_step_by_ops;
+    ops->csc_step_backward = ct_csc_step_backward_by_ops;
 }

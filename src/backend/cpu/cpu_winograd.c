@@ -1,0 +1,438 @@
+/* cpu_winograd.c - what is computed from what, in chunks of images that stay in the cache.
+ *
+ *   analysis    code = out(in(img) U)             V [tiles, phases c],  U [phases c, atoms]
+ *   synthesis   img = in*(in'(code) U^T)          P [tiles, atoms],     U^T [atoms, phases c]
+ *   dict_grad   dW = G*(P^T V)                    P^T V [atoms, phases c]
+ *
+ * each product being points^2 products of matrices. in, in* are the image side of winograd.h, in'
+ * and out the code side, G the weights. V holds both what comes from the image and what goes to it.
+ */
+#include "backend/cpu/cpu_winograd.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* V, P and M of a chunk together, and the columns of a product that one thread computes at a time.
+ */
+enum { CHUNK_BYTES = 16 << 20, GROUP = 4 };
+
+/* Fewer rows than this and reading U takes longer than computing with it. */
+enum { FEW_ROWS = 32 };
+
+struct ct_winograd {
+    ct_tiling tiling;
+    int matrices, tiles, columns; /* points^2; of an image; phases times channels */
+    int chunk;                    /* images */
+    int threads;
+    size_t frame; /* bytes for each thread */
+};
+
+/* The parts of packed and scratch. */
+typedef struct parts {
+    ct_stack U, Ut;       /* packed */
+    ct_stack V, P, M, dU; /* scratch: V rows x columns; P, M rows x atoms; dU atoms x columns */
+    float *w[2];          /* dictionaries */
+    unsigned char *frames;
+    size_t packed_bytes, scratch_bytes;
+} parts;
+
+static int tiles_along(int pixels)
+{
+    return (pixels + CT_TILE - 1) / CT_TILE;
+}
+
+bool ct_winograd_fits(const ct_geom *g)
+{
+    const bool quarter = g->kernel == 4 && g->stride == 2, same = g->kernel == 3 && g->stride == 1;
+    const int tiles = tiles_along(g->oh) * tiles_along(g->ow);
+
+    return (quarter || same) && g->pad == 1 && g->c % CT_LANES == 0 && g->atoms % CT_LANES == 0 &&
+           tiles * CT_TILE * CT_TILE < 2 * g->oh * g->ow && g->n * tiles >= FEW_ROWS;
+}
+
+ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
+{
+    ct_winograd *w = ct_calloc(1, sizeof *w);
+
+    if (w == NULL)
+        return NULL;
+    const int taps = g->kernel / g->stride, down = tiles_along(g->oh), across = tiles_along(g->ow);
+    w->tiling = (ct_tiling){
+        .g = *g,
+        .taps = taps,
+        .points = taps + CT_TILE - 1,
+        .phases = g->stride * g->stride,
+        .down = down,
+        .across = across,
+        .frame_h = CT_TILE * g->stride * down + g->kernel - g->stride,
+        .frame_w = CT_TILE * g->stride * across + g->kernel - g->stride,
+    };
+    w->matrices = w->tiling.points * w->tiling.points;
+    w->tiles = down * across;
+    w->columns = w->tiling.phases * g->c;
+    const size_t image =
+        (size_t)(w->matrices * w->tiles) * (size_t)(w->columns + 2 * g->atoms) * sizeof(float);
+    const size_t most = CHUNK_BYTES / image;
+    w->chunk = most < 1 ? 1 : most > (size_t)g->n ? g->n : (int)most;
+    w->threads = ex->threads;
+    w->frame = (size_t)(w->tiling.frame_h * w->tiling.frame_w) * CT_LANES * sizeof(float);
+    return w;
+}
+
+void ct_winograd_destroy(ct_winograd **w)
+{
+    ct_free(*w);
+    *w = NULL;
+}
+
+/* With NULL memory, for the sizes. */
+static parts lay_out(const ct_winograd *w, void *packed, void *scratch)
+{
+    const int64_t rows = (int64_t)w->chunk * w->tiles, atoms = w->tiling.g.atoms,
+                  columns = w->columns;
+    const size_t dictionary =
+        (size_t)(atoms * w->tiling.g.c * w->tiling.g.kernel * w->tiling.g.kernel);
+    const size_t weights = ct_stack_bytes(w->matrices, atoms, columns);
+    const size_t image = ct_stack_bytes(w->matrices, rows, columns);
+    const size_t code = ct_stack_bytes(w->matrices, rows, atoms);
+    unsigned char *p = packed, *s = scratch;
+    parts m = {.packed_bytes = 2 * weights};
+
+    if (packed != NULL) {
+        m.U = ct_stack_at(p, columns, atoms);
+        m.Ut = ct_stack_at(p + weights, atoms, columns);
+    }
+    m.scratch_bytes =
+        image + 2 * code + weights + 2 * dictionary * sizeof(float) + (size_t)w->threads * w->frame;
+    if (scratch != NULL) {
+        m.V = ct_stack_at(s, rows, columns);
+        m.P = ct_stack_at(s += image, rows, atoms);
+        m.M = ct_stack_at(s += code, rows, atoms);
+        m.dU = ct_stack_at(s += code, atoms, columns);
+        m.w[0] = (float *)(void *)(s += weights);
+        m.w[1] = m.w[0] + dictionary;
+        m.frames = s + 2 * dictionary * sizeof(float);
+    }
+    return m;
+}
+
+size_t ct_winograd_packed_bytes(const ct_winograd *w)
+{
+    return lay_out(w, NULL, NULL).packed_bytes;
+}
+
+size_t ct_winograd_scratch_bytes(const ct_winograd *w)
+{
+    return lay_out(w, NULL, NULL).scratch_bytes;
+}
+
+/* ---- stages: each spreads its items over the threads */
+
+typedef struct stage {
+    const ct_exec *ex;
+    const ct_winograd *w;
+    parts m;
+    int images;  /* of the chunk */
+    int vectors; /* of a row of the stage */
+    const void *args;
+} stage;
+
+static const ct_winograd_kernels *kernels(const ct_exec *ex)
+{
+    return ((const ct_cpu *)ex->state)->winograd;
+}
+
+static void run_stage(stage *s, ct_loop *loop, int items, int lanes, const void *args)
+{
+    s->vectors = lanes / kernels(s->ex)->width;
+    s->args = args;
+    ct_cpu_for(s->ex, (int64_t)items * s->vectors, 1, loop, s);
+}
+
+static void image_items(const void *args, int64_t begin, int64_t end)
+{
+    const stage *s = args;
+    const ct_winograd_kernels *k = kernels(s->ex);
+    float *frame = (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
+
+    for (int64_t i = begin; i < end; i++)
+        k->image_side(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width, frame);
+}
+
+/* V <- (from) the image. */
+static void image_side(stage *s, ct_image_side side)
+{
+    side.t = &s->w->tiling;
+    side.V = s->m.V;
+    run_stage(s, image_items, s->images, s->w->tiling.g.c, &side);
+}
+
+static void code_in_items(const void *args, int64_t begin, int64_t end)
+{
+    const stage *s = args;
+    const ct_winograd_kernels *k = kernels(s->ex);
+
+    for (int64_t i = begin; i < end; i++)
+        k->code_in(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
+}
+
+static void code_in(stage *s, ct_stack P, ct_code_in side)
+{
+    side.t = &s->w->tiling;
+    side.P = P;
+    run_stage(s, code_in_items, s->images, s->w->tiling.g.atoms, &side);
+}
+
+static void code_out_items(const void *args, int64_t begin, int64_t end)
+{
+    const stage *s = args;
+    const ct_winograd_kernels *k = kernels(s->ex);
+
+    for (int64_t i = begin; i < end; i++)
+        k->code_out(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
+}
+
+static void code_out(stage *s, ct_code_out side)
+{
+    side.t = &s->w->tiling;
+    side.M = s->m.M;
+    run_stage(s, code_out_items, s->images, s->w->tiling.g.atoms, &side);
+}
+
+static void product_items(const void *args, int64_t begin, int64_t end)
+{
+    const stage *s = args;
+    const ct_product *p = s->args;
+    ct_product_kernel *kernel = ((const ct_cpu *)s->ex->state)->product;
+    const int panels = p->cols / CT_LANES, groups = (panels + GROUP - 1) / GROUP;
+
+    for (int64_t i = begin; i < end; i++) {
+        const int first = (int)(i % groups) * GROUP;
+        kernel(p, (int)(i / groups), first, first + GROUP < panels ? first + GROUP : panels);
+    }
+}
+
+static void product(stage *s, ct_product p)
+{
+    const int groups = (p.cols / CT_LANES + GROUP - 1) / GROUP;
+
+    s->args = &p;
+    ct_cpu_for(s->ex, (int64_t)s->w->matrices * groups, 1, product_items, s);
+}
+
+/* M = V U, V = P Ut, dU (+)= X^T V with X one of P, M. */
+static void to_code(stage *s)
+{
+    product(s, (ct_product){.a = s->m.V,
+                            .b = s->m.U,
+                            .c = s->m.M,
+                            .rows = s->images * s->w->tiles,
+                            .cols = s->w->tiling.g.atoms,
+                            .depth = s->w->columns});
+}
+
+static void to_image(stage *s)
+{
+    product(s, (ct_product){.a = s->m.P,
+                            .b = s->m.Ut,
+                            .c = s->m.V,
+                            .rows = s->images * s->w->tiles,
+                            .cols = s->w->columns,
+                            .depth = s->w->tiling.g.atoms});
+}
+
+static void to_weights(stage *s, ct_stack X, bool accumulate)
+{
+    product(s, (ct_product){.a = X,
+                            .b = s->m.V,
+                            .c = s->m.dU,
+                            .rows = s->w->tiling.g.atoms,
+                            .cols = s->w->columns,
+                            .depth = s->images * s->w->tiles,
+                            .transposed = true,
+                            .accumulate = accumulate});
+}
+
+/* ---- weights */
+
+static void weights_in_items(const void *args, int64_t begin, int64_t end)
+{
+    const stage *s = args;
+    const ct_winograd_kernels *k = kernels(s->ex);
+
+    for (int64_t i = begin; i < end; i++)
+        k->weights_in(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
+}
+
+static void weights_out_items(const void *args, int64_t begin, int64_t end)
+{
+    const stage *s = args;
+    const ct_winograd_kernels *k = kernels(s->ex);
+
+    for (int64_t i = begin; i < end; i++)
+        k->weights_out(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
+}
+
+static void transpose(stage *s, int64_t matrices, int64_t rows, int64_t cols, const float *from,
+                      float *to)
+{
+    ct_cpu_for(s->ex, matrices, 1, ct_cpu_loops(s->ex)->transpose,
+               &(ct_transpose_args){.rows = rows, .cols = cols, .from = from, .to = to});
+}
+
+static stage begin_stages(const ct_exec *ex, const ct_winograd *w, const ct_conv *conv)
+{
+    return (stage){.ex = ex, .w = w, .m = lay_out(w, conv->packed, conv->scratch)};
+}
+
+void ct_winograd_pack(ct_exec *ex, const ct_winograd *w, const ct_conv *conv, const ct_tensor *W)
+{
+    const ct_geom *g = &w->tiling.g;
+    const int taps = g->kernel * g->kernel;
+    stage s = begin_stages(ex, w, conv);
+
+    /* [atoms, c, taps] -> [atoms, taps, c] and [c, taps, atoms] */
+    transpose(&s, g->atoms, g->c, taps, W->data, s.m.w[0]);
+    transpose(&s, 1, g->atoms, g->c * taps, W->data, s.m.w[1]);
+    run_stage(&s, weights_in_items, g->atoms, g->c,
+              &(ct_weights_side){.t = &w->tiling, .U = s.m.Ut, .w = s.m.w[0], .lanes = g->c});
+    run_stage(&s, weights_in_items, g->c, g->atoms,
+              &(ct_weights_side){.t = &w->tiling,
+                                 .U = s.m.U,
+                                 .w = s.m.w[1],
+                                 .lanes = g->atoms,
+                                 .rows_are_channels = true});
+}
+
+/* dW += scale G* dU */
+static void add_gradient(stage *s, double scale, ct_tensor *dW)
+{
+    const ct_geom *g = &s->w->tiling.g;
+    const int taps = g->kernel * g->kernel;
+
+    run_stage(s, weights_out_items, g->atoms, g->c,
+              &(ct_weights_side){.t = &s->w->tiling, .U = s->m.dU, .w = s->m.w[0], .lanes = g->c});
+    transpose(s, g->atoms, taps, g->c, s->m.w[0], s->m.w[1]);
+    ct_cpu_for(s->ex, csctrl_tensor_count(dW), 1 << 14, ct_cpu_loops(s->ex)->axpby,
+               &(ct_axpby_args){.x = s->m.w[1], .y = dW->data, .a = (float)scale, .b = 1});
+}
+
+/* ---- operations */
+
+/* Visits chunk after chunk: s->images and `first` of the current one. */
+static bool next_chunk(stage *s, int *first)
+{
+    const int n = s->w->tiling.g.n, rest = n - (*first += s->images);
+
+    s->images = rest < s->w->chunk ? rest : s->w->chunk;
+    return s->images > 0;
+}
+
+/* Where image or code number `first` lies; NULL stays NULL. */
+static float *at(const ct_tensor *t, int first)
+{
+    return t == NULL ? NULL : (float *)t->data + first * (csctrl_tensor_count(t) / t->shape[0]);
+}
+
+void ct_winograd_analysis(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
+                          const ct_tensor *img, ct_tensor *code)
+{
+    stage s = begin_stages(ex, w, conv);
+
+    for (int first = 0; next_chunk(&s, &first);) {
+        image_side(&s, (ct_image_side){.x = at(img, first), .forward = true});
+        to_code(&s);
+        code_out(&s, (ct_code_out){.kind = CT_CODE_PLAIN, .code = at(code, first)});
+    }
+}
+
+void ct_winograd_synthesis(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
+                           const ct_tensor *code, ct_tensor *img)
+{
+    stage s = begin_stages(ex, w, conv);
+
+    for (int first = 0; next_chunk(&s, &first);) {
+        code_in(&s, s.m.P, (ct_code_in){.code = at(code, first), .factor = 1});
+        to_image(&s);
+        image_side(&s, (ct_image_side){.adjoint = true, .out = at(img, first)});
+    }
+}
+
+void ct_winograd_dict_grad(ct_exec *ex, const ct_winograd *w, const ct_conv *conv, double scale,
+                           const ct_tensor *img, const ct_tensor *code, ct_tensor *dW)
+{
+    stage s = begin_stages(ex, w, conv);
+
+    for (int first = 0; next_chunk(&s, &first);) {
+        image_side(&s, (ct_image_side){.x = at(img, first), .forward = true});
+        code_in(&s, s.m.P, (ct_code_in){.code = at(code, first), .factor = 1});
+        to_weights(&s, s.m.P, first > 0);
+    }
+    add_gradient(&s, scale, dW);
+}
+
+void ct_winograd_step(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
+                      const ct_csc_step *step)
+{
+    stage s = begin_stages(ex, w, conv);
+
+    for (int first = 0; next_chunk(&s, &first);) {
+        ct_image_side residual = {.x = at(step->x, first), .forward = true};
+        if (step->y != NULL) {
+            code_in(&s, s.m.P, (ct_code_in){.code = at(step->y, first), .factor = 1});
+            to_image(&s);
+            residual.adjoint = true;
+            residual.out = at(step->r, first);
+        }
+        image_side(&s, residual);
+        to_code(&s);
+        code_out(&s, (ct_code_out){.kind = CT_CODE_STEP,
+                                   .code = at(step->z, first),
+                                   .shrink = ct_cpu_shrink(&step->prox, step->beta),
+                                   .y = at(step->y, first),
+                                   .z_prev = at(step->z_prev, first),
+                                   .y_next = at(step->y_next, first)});
+    }
+}
+
+/* Both terms of the gradient of W end in V: first q, then r. */
+void ct_winograd_step_backward(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
+                               const ct_csc_step_grad *g)
+{
+    const float slope = (float)(1 / (1 + g->prox.mu * g->prox.eta));
+    stage s = begin_stages(ex, w, conv);
+
+    for (int first = 0; next_chunk(&s, &first);) {
+        code_in(&s, s.m.P,
+                (ct_code_in){.code = at(g->dz, first),
+                             .gate = at(g->z, first),
+                             .factor = (float)g->prox.eta * slope});
+        if (g->dx != NULL || g->y != NULL) {
+            to_image(&s);
+            image_side(&s, (ct_image_side){.adjoint = true,
+                                           .forward = g->y != NULL,
+                                           .out = at(g->dx, first),
+                                           .add = g->add_dx});
+        }
+        if (g->y != NULL) {
+            to_code(&s);
+            code_out(&s, (ct_code_out){.kind = CT_CODE_BACKWARD,
+                                       .code = at(g->dy, first),
+                                       .dz = at(g->dz, first),
+                                       .gate = at(g->z, first),
+                                       .factor = slope});
+        }
+        if (g->dW == NULL)
+            continue;
+        if (g->y != NULL) {
+            code_in(&s, s.m.M, (ct_code_in){.code = at(g->y, first), .factor = -1});
+            to_weights(&s, s.m.M, first > 0);
+        }
+        image_side(&s, (ct_image_side){.x = at(g->r, first), .forward = true});
+        to_weights(&s, s.m.P, first > 0 || g->y != NULL);
+    }
+    if (g->dW != NULL)
+        add_gradient(&s, 1, g->dW);
+}

@@ -1,0 +1,51 @@
+/* panels.h - stacks of matrices in panels, and their product.
+ *
+ * A stack holds `count` matrices of one size, `stride` numbers apart. Each lies in panels of
+ * CT_LANES columns, [cols / CT_LANES][pitch][CT_LANES] with pitch >= rows: a kernel that walks
+ * along rows or along columns reads memory in order either way, so that nothing is packed for a
+ * product. */
+#ifndef CT_BACKEND_CPU_PANELS_H
+#define CT_BACKEND_CPU_PANELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CT_LANES = 16 };
+
+typedef struct ct_stack {
+    float *data;
+    int64_t pitch, stride;
+} ct_stack;
+
+/* Numbers from one matrix to the next: some lines more than a matrix, because the same place of all
+ * matrices would otherwise compete for the same lines of the cache. */
+static inline int64_t ct_stack_stride(int64_t rows, int64_t cols)
+{
+    return rows * cols + 5 * CT_LANES;
+}
+
+static inline ct_stack ct_stack_at(void *memory, int64_t rows, int64_t cols)
+{
+    return (ct_stack){.data = memory, .pitch = rows, .stride = ct_stack_stride(rows, cols)};
+}
+
+static inline size_t ct_stack_bytes(int count, int64_t rows, int64_t cols)
+{
+    return (size_t)(count * ct_stack_stride(rows, cols)) * sizeof(float);
+}
+
+/* C = A B, or C = A^T B; added to C when accumulate. C is rows x cols, the sums are over depth.
+ * cols is a multiple of CT_LANES; so is depth (A B) or rows (A^T B). */
+typedef struct ct_product {
+    ct_stack a, b, c;
+    int rows, cols, depth;
+    bool transposed, accumulate;
+} ct_product;
+
+/* Panels begin..end-1 of C in matrix number `matrix` of the stacks. */
+typedef void ct_product_kernel(const ct_product *product, int matrix, int begin, int end);
+
+extern ct_product_kernel ct_product_portable, ct_product_avx2, ct_product_avx512;
+
+#endif

@@ -1,0 +1,393 @@
+/* winograd.c - the transforms of F(4, 2) and F(4, 3) (Lavin and Gray, arXiv:1509.09308), tabulated
+ * once; the compiler unrolls them and drops the zeros. */
+#include "backend/cpu/winograd.h"
+
+#include "backend/cpu/shrink.h"
+#include "backend/cpu/simd.h"
+
+enum { MAX_POINTS = 6, MAX_TAPS = 3 };
+
+/* Interpolation points 0, 1, -1, 2, infinity. */
+static const float BT42[5][5] = {
+    {2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}};
+static const float G42[5][2] = {
+    {1 / 2.F, 0}, {-1 / 2.F, -1 / 2.F}, {-1 / 6.F, 1 / 6.F}, {1 / 6.F, 1 / 3.F}, {0, 1}};
+static const float AT42[4][5] = {
+    {1, 1, 1, 1, 0}, {0, 1, -1, 2, 0}, {0, 1, 1, 4, 0}, {0, 1, -1, 8, 1}};
+
+/* Interpolation points 0, 1, -1, 2, -2, infinity. */
+static const float BT43[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                 {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+static const float G43[6][3] = {{1 / 4.F, 0, 0},
+                                {-1 / 6.F, -1 / 6.F, -1 / 6.F},
+                                {-1 / 6.F, 1 / 6.F, -1 / 6.F},
+                                {1 / 24.F, 1 / 12.F, 1 / 6.F},
+                                {1 / 24.F, -1 / 12.F, 1 / 6.F},
+                                {0, 0, 1}};
+static const float AT43[4][6] = {
+    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+
+/* One of the tables, or its transpose. */
+typedef struct matrix {
+    const float *k;
+    int rows, cols, row_step, col_step;
+} matrix;
+
+CT_INLINE matrix table(const float *k, int rows, int cols, const bool transpose)
+{
+    return transpose ? (matrix){k, cols, rows, 1, cols} : (matrix){k, rows, cols, cols, 1};
+}
+
+CT_INLINE matrix BT(const int taps, const bool transpose)
+{
+    return taps == 2 ? table(&BT42[0][0], 5, 5, transpose) : table(&BT43[0][0], 6, 6, transpose);
+}
+
+CT_INLINE matrix G(const int taps, const bool transpose)
+{
+    return taps == 2 ? table(&G42[0][0], 5, 2, transpose) : table(&G43[0][0], 6, 3, transpose);
+}
+
+CT_INLINE matrix AT(const int taps, const bool transpose)
+{
+    return taps == 2 ? table(&AT42[0][0], 4, 5, transpose) : table(&AT43[0][0], 4, 6, transpose);
+}
+
+/* out = m in */
+CT_INLINE void apply(const matrix m, const vec *in, const int in_step, vec *out, const int out_step)
+{
+#pragma GCC unroll 6
+    for (int i = 0; i < m.rows; i++) {
+        vec sum = {0};
+        bool begun = false;
+#pragma GCC unroll 6
+        for (int j = 0; j < m.cols; j++) {
+            const float k = m.k[i * m.row_step + j * m.col_step];
+            if (k == 0)
+                continue;
+            sum = begun ? sum + k * in[j * in_step] : k * in[j * in_step];
+            begun = true;
+        }
+        out[i * out_step] = sum;
+    }
+}
+
+/* out = m in mT, square arrays of MAX_POINTS vectors a row. */
+CT_INLINE void apply_2d(const matrix m, vec in[][MAX_POINTS], vec out[][MAX_POINTS])
+{
+    vec half[MAX_POINTS][MAX_POINTS];
+
+#pragma GCC unroll 6
+    for (int j = 0; j < m.cols; j++)
+        apply(m, &in[0][j], MAX_POINTS, &half[0][j], MAX_POINTS);
+#pragma GCC unroll 6
+    for (int i = 0; i < m.rows; i++)
+        apply(m, half[i], 1, out[i], 1);
+}
+
+/* Where column `column` of row `row` lies in the first matrix. */
+CT_INLINE float *cell(const ct_stack *s, int64_t row, int column)
+{
+    return s->data + (column / CT_LANES * s->pitch + row) * CT_LANES + column % CT_LANES;
+}
+
+CT_INLINE void load_points(const float *from, int64_t stride, const int points,
+                           vec to[][MAX_POINTS])
+{
+#pragma GCC unroll 6
+    for (int i = 0; i < points; i++)
+#pragma GCC unroll 6
+        for (int j = 0; j < points; j++)
+            to[i][j] = load(from + (i * points + j) * stride);
+}
+
+CT_INLINE void store_points(float *to, int64_t stride, const int points, vec from[][MAX_POINTS])
+{
+#pragma GCC unroll 6
+    for (int i = 0; i < points; i++)
+#pragma GCC unroll 6
+        for (int j = 0; j < points; j++)
+            store(to + (i * points + j) * stride, from[i][j]);
+}
+
+/* ---- image side: one image, a vector of channels; the frame is [frame_h][frame_w][WIDTH] */
+
+static void clear(float *frame, int64_t pixels)
+{
+    for (int64_t i = 0; i < pixels; i++)
+        store(frame + i * WIDTH, (vec){0});
+}
+
+static void clear_padding(const ct_tiling *t, float *frame)
+{
+    const int pad = t->g.pad, right = pad + t->g.w, below = pad + t->g.h;
+
+    clear(frame, (int64_t)pad * t->frame_w);
+    for (int y = pad; y < below; y++) {
+        clear(frame + (int64_t)y * t->frame_w * WIDTH, pad);
+        clear(frame + ((int64_t)y * t->frame_w + right) * WIDTH, t->frame_w - right);
+    }
+    clear(frame + (int64_t)below * t->frame_w * WIDTH, (int64_t)(t->frame_h - below) * t->frame_w);
+}
+
+/* Every tile of every phase, forward (V = BT v B) or adjoint (v += B V BT). `taps` is constant
+ * where this is inlined, so that the tables are. */
+CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float *frame,
+                           const int taps, const bool adjoint)
+{
+    const ct_tiling *t = s->t;
+    const int points = taps + CT_TILE - 1, stride = taps == 2 ? 2 : 1;
+    const int64_t right = (int64_t)stride * WIDTH, below = right * t->frame_w;
+    int64_t row = (int64_t)image * t->down * t->across;
+
+    for (int y = 0; y < t->down; y++)
+        for (int x = 0; x < t->across; x++, row++)
+            for (int phase = 0; phase < stride * stride; phase++) {
+                const int top = CT_TILE * stride * y + phase / stride;
+                const int left = CT_TILE * stride * x + phase % stride;
+                float *from = frame + ((int64_t)top * t->frame_w + left) * WIDTH;
+                float *points_at = cell(&s->V, row, phase * t->g.c + channel);
+                vec pixels[MAX_POINTS][MAX_POINTS], products[MAX_POINTS][MAX_POINTS];
+                if (adjoint) {
+                    load_points(points_at, s->V.stride, points, products);
+                    apply_2d(BT(taps, true), products, pixels);
+                }
+#pragma GCC unroll 6
+                for (int i = 0; i < points; i++)
+#pragma GCC unroll 6
+                    for (int j = 0; j < points; j++) {
+                        float *pixel = from + i * below + j * right;
+                        if (adjoint)
+                            store(pixel, load(pixel) + pixels[i][j]);
+                        else
+                            pixels[i][j] = load(pixel);
+                    }
+                if (!adjoint) {
+                    apply_2d(BT(taps, false), pixels, products);
+                    store_points(points_at, s->V.stride, points, products);
+                }
+            }
+}
+
+/* v in the frame: x, or the adjoint, or x minus the adjoint. */
+static void image_pixels(const ct_image_side *s, int image, int channel, float *frame)
+{
+    const ct_tiling *t = s->t;
+
+    for (int y = 0; y < t->g.h; y++) {
+        const int64_t at = (((int64_t)image * t->g.h + y) * t->g.w) * t->g.c + channel;
+        float *v = frame + ((int64_t)(y + t->g.pad) * t->frame_w + t->g.pad) * WIDTH;
+        for (int x = 0; x < t->g.w; x++, v += WIDTH) {
+            const int64_t pixel = at + (int64_t)x * t->g.c;
+            vec value = s->adjoint ? load(v) : (vec){0};
+            if (s->x != NULL)
+                value = load(s->x + pixel) - value;
+            store(v, value);
+            if (s->out == NULL)
+                continue;
+            if (s->add)
+                value += load(s->out + pixel);
+            store(s->out + pixel, value);
+        }
+    }
+}
+
+static void image_side(const ct_image_side *s, int image, int channel, float *frame)
+{
+    const ct_tiling *t = s->t;
+
+    if (s->adjoint) {
+        clear(frame, (int64_t)t->frame_h * t->frame_w);
+        if (t->taps == 2)
+            image_tiles(s, image, channel, frame, 2, true);
+        else
+            image_tiles(s, image, channel, frame, 3, true);
+    }
+    image_pixels(s, image, channel, frame);
+    if (!s->forward)
+        return;
+    clear_padding(t, frame);
+    if (t->taps == 2)
+        image_tiles(s, image, channel, frame, 2, false);
+    else
+        image_tiles(s, image, channel, frame, 3, false);
+}
+
+/* ---- code side: one image, a vector of atoms */
+
+CT_INLINE int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+CT_INLINE vec scaled(const ct_code_in *s, int64_t at)
+{
+    float v[WIDTH];
+
+    if (s->gate == NULL)
+        return s->factor * load(s->code + at);
+#pragma omp simd
+    for (int l = 0; l < WIDTH; l++) {
+        const float passed = s->factor * s->code[at + l];
+        v[l] = s->gate[at + l] == 0 ? 0 : passed;
+    }
+    return load(v);
+}
+
+CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int taps)
+{
+    const ct_tiling *t = s->t;
+    const ct_geom *g = &t->g;
+    int64_t row = (int64_t)image * t->down * t->across;
+
+    for (int y = 0; y < g->oh; y += CT_TILE)
+        for (int x = 0; x < g->ow; x += CT_TILE, row++) {
+            const int h = smaller(CT_TILE, g->oh - y), w = smaller(CT_TILE, g->ow - x);
+            const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
+            vec codes[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS];
+#pragma GCC unroll 4
+            for (int i = 0; i < CT_TILE; i++)
+#pragma GCC unroll 4
+                for (int j = 0; j < CT_TILE; j++)
+                    if (i < h && j < w)
+                        codes[i][j] = scaled(s, corner + ((int64_t)i * g->ow + j) * g->atoms);
+            apply_2d(AT(taps, true), codes, products);
+            store_points(cell(&s->P, row, atom), s->P.stride, taps + CT_TILE - 1, products);
+        }
+}
+
+static void code_in(const ct_code_in *s, int image, int atom)
+{
+    if (s->t->taps == 2)
+        code_in_tiles(s, image, atom, 2);
+    else
+        code_in_tiles(s, image, atom, 3);
+}
+
+/* What becomes of the pixels m of a tile; `at` is where the first of a vector lies. */
+CT_INLINE void code_pixel(const ct_code_out *s, const ct_code_kind kind, vec product, int64_t at)
+{
+    float m[WIDTH];
+
+    if (kind == CT_CODE_PLAIN) {
+        store(s->code + at, product);
+        return;
+    }
+    store(m, product);
+#pragma omp simd
+    for (int l = 0; l < WIDTH; l++) {
+        const int64_t i = at + l;
+        if (kind == CT_CODE_STEP) {
+            const float from = s->y != NULL ? s->y[i] : 0;
+            const float z = ct_shrink_value(&s->shrink, from + s->shrink.eta * m[l]);
+            if (s->y_next != NULL)
+                s->y_next[i] = z + s->shrink.beta * (z - s->z_prev[i]);
+            s->code[i] = z;
+        } else {
+            const float passed = s->factor * s->dz[i];
+            s->code[i] = (s->gate[i] == 0 ? 0 : passed) - m[l];
+        }
+    }
+}
+
+CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const int taps,
+                              const ct_code_kind kind)
+{
+    const ct_tiling *t = s->t;
+    const ct_geom *g = &t->g;
+    int64_t row = (int64_t)image * t->down * t->across;
+
+    for (int y = 0; y < g->oh; y += CT_TILE)
+        for (int x = 0; x < g->ow; x += CT_TILE, row++) {
+            const int h = smaller(CT_TILE, g->oh - y), w = smaller(CT_TILE, g->ow - x);
+            const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
+            vec products[MAX_POINTS][MAX_POINTS], codes[MAX_POINTS][MAX_POINTS];
+            load_points(cell(&s->M, row, atom), s->M.stride, taps + CT_TILE - 1, products);
+            apply_2d(AT(taps, false), products, codes);
+#pragma GCC unroll 4
+            for (int i = 0; i < CT_TILE; i++)
+#pragma GCC unroll 4
+                for (int j = 0; j < CT_TILE; j++)
+                    if (i < h && j < w)
+                        code_pixel(s, kind, codes[i][j],
+                                   corner + ((int64_t)i * g->ow + j) * g->atoms);
+        }
+}
+
+CT_INLINE void code_out_kind(const ct_code_out *s, int image, int atom, const int taps)
+{
+    if (s->kind == CT_CODE_PLAIN)
+        code_out_tiles(s, image, atom, taps, CT_CODE_PLAIN);
+    else if (s->kind == CT_CODE_STEP)
+        code_out_tiles(s, image, atom, taps, CT_CODE_STEP);
+    else
+        code_out_tiles(s, image, atom, taps, CT_CODE_BACKWARD);
+}
+
+static void code_out(const ct_code_out *s, int image, int atom)
+{
+    if (s->t->taps == 2)
+        code_out_kind(s, image, atom, 2);
+    else
+        code_out_kind(s, image, atom, 3);
+}
+
+/* ---- dictionary: one row, a vector of lanes */
+
+CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const int taps,
+                       const bool gradient)
+{
+    const int stride = taps == 2 ? 2 : 1, kernel = taps * stride, points = taps + CT_TILE - 1;
+
+    for (int phase = 0; phase < stride * stride; phase++) {
+        const int first = phase * s->t->g.c;
+        float *u =
+            s->rows_are_channels ? cell(&s->U, first + row, lane) : cell(&s->U, row, first + lane);
+        vec w[MAX_POINTS][MAX_POINTS], products[MAX_POINTS][MAX_POINTS];
+        if (gradient) {
+            load_points(u, s->U.stride, points, products);
+            apply_2d(G(taps, true), products, w);
+        }
+#pragma GCC unroll 3
+        for (int a = 0; a < taps; a++)
+#pragma GCC unroll 3
+            for (int b = 0; b < taps; b++) {
+                const int tap =
+                    (stride * a + phase / stride) * kernel + stride * b + phase % stride;
+                float *at = s->w + ((int64_t)row * kernel * kernel + tap) * s->lanes + lane;
+                if (gradient)
+                    store(at, w[a][b]);
+                else
+                    w[a][b] = load(at);
+            }
+        if (!gradient) {
+            apply_2d(G(taps, false), w, products);
+            store_points(u, s->U.stride, points, products);
+        }
+    }
+}
+
+static void weights_in(const ct_weights_side *s, int row, int lane)
+{
+    if (s->t->taps == 2)
+        weights(s, row, lane, 2, false);
+    else
+        weights(s, row, lane, 3, false);
+}
+
+static void weights_out(const ct_weights_side *s, int row, int lane)
+{
+    if (s->t->taps == 2)
+        weights(s, row, lane, 2, true);
+    else
+        weights(s, row, lane, 3, true);
+}
+
+const ct_winograd_kernels CT_ISA_NAME(ct_winograd_) = {
+    .width = WIDTH,
+    .image_side = image_side,
+    .code_in = code_in,
+    .code_out = code_out,
+    .weights_in = weights_in,
+    .weights_out = weights_out,
+};

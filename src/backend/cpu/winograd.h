@@ -1,0 +1,87 @@
+/* winograd.h - Winograd convolution: the transforms, and what is done on their way (SPEC 1).
+ *
+ * The code side of a dictionary is cut into tiles of 4x4 pixels. Along each axis a tile is computed
+ * from R taps with T = R + 3 products: y = AT [(G w) . (BT x)], T x T of them in two dimensions,
+ * each product of tiles and channels being a matrix product. R = 3: 3x3 atoms of stride 1. R = 2:
+ * 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image. The adjoint and the
+ * gradient use the same three matrices, transposed. */
+#ifndef CT_BACKEND_CPU_WINOGRAD_H
+#define CT_BACKEND_CPU_WINOGRAD_H
+
+#include "backend/cpu/panels.h"
+#include "backend/cpu/shrink.h"
+#include "backend/ops.h"
+
+enum { CT_TILE = 4 };
+
+/* The shapes of one dictionary. Rows of V and M are tiles, image by image; columns of V are phases
+ * times channels, columns of M are atoms. */
+typedef struct ct_tiling {
+    ct_geom g;
+    int taps, points;     /* R and T */
+    int phases;           /* 1, or 4: stride squared */
+    int down, across;     /* tiles of an image */
+    int frame_h, frame_w; /* an image with its padding, up to the end of the last tile */
+} ct_tiling;
+
+/* Image side, with V the transformed image: v = x, or the adjoint of V, or x minus that. Written to
+ * (added to) `out`; transformed into V. */
+typedef struct ct_image_side {
+    const ct_tiling *t;
+    ct_stack V;
+    const float *x; /* NULL: none */
+    float *out;     /* NULL: not wanted */
+    bool adjoint;   /* V is input */
+    bool forward;   /* V is output */
+    bool add;       /* out is added to */
+} ct_image_side;
+
+/* Code side, into the products: P = A (factor code), 0 where gate is 0. */
+typedef struct ct_code_in {
+    const ct_tiling *t;
+    ct_stack P;
+    const float *code, *gate; /* gate NULL: open everywhere */
+    float factor;
+} ct_code_in;
+
+/* Code side, out of the products: m = AT M A. Then one of
+ * - code = m;
+ * - code = prox(y + eta m), y_next = code + beta (code - z_prev);
+ * - code = factor dz - m, with 0 for dz where gate is 0. */
+typedef enum ct_code_kind { CT_CODE_PLAIN, CT_CODE_STEP, CT_CODE_BACKWARD } ct_code_kind;
+typedef struct ct_code_out {
+    const ct_tiling *t;
+    ct_stack M;
+    ct_code_kind kind;
+    float *code;
+    ct_shrink shrink;
+    const float *y, *z_prev; /* y NULL: 0 */
+    float *y_next;           /* NULL: not wanted */
+    const float *dz, *gate;
+    float factor;
+} ct_code_out;
+
+/* U = G w GT for dictionaries [rows][taps][lanes]: `lanes` are columns of U, from the phase's first
+ * when lanes are channels; rows are rows of U, likewise. The gradient goes the other way. */
+typedef struct ct_weights_side {
+    const ct_tiling *t;
+    ct_stack U;
+    float *w;
+    int lanes;
+    bool rows_are_channels;
+} ct_weights_side;
+
+/* Each does item number `item`: image (or row of w) times group of channels of a vector's width.
+ * `frame` is memory for frame_h x frame_w x CT_LANES numbers. */
+typedef struct ct_winograd_kernels {
+    int width;
+    void (*image_side)(const ct_image_side *s, int image, int channel, float *frame);
+    void (*code_in)(const ct_code_in *s, int image, int atom);
+    void (*code_out)(const ct_code_out *s, int image, int atom);
+    void (*weights_in)(const ct_weights_side *s, int row, int lane);
+    void (*weights_out)(const ct_weights_side *s, int row, int lane); /* w is written */
+} ct_winograd_kernels;
+
+extern const ct_winograd_kernels ct_winograd_portable, ct_winograd_avx2, ct_winograd_avx512;
+
+#endif
