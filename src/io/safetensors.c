@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -109,19 +108,11 @@ done:
     return status;
 }
 
-static int write_part(int fd, const void *data, size_t size, uint32_t *crc)
-{
-    *crc = (uint32_t)crc32_z(*crc, data, size);
-    return ct_fs_write_all(fd, data, size);
-}
-
 csctrl_status ct_safetensors_write(const char *path, const ct_named_tensor *tensors, size_t count,
-                                   const ct_named_text *metadata, size_t metadata_count,
-                                   uint32_t *crc)
+                                   const ct_named_text *metadata, size_t metadata_count)
 {
     unsigned char *header = NULL;
     size_t header_size = 0;
-    uint32_t sum = 0;
 
     CT_TRY(make_header(path, tensors, count, metadata, metadata_count, &header, &header_size));
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -129,11 +120,10 @@ csctrl_status ct_safetensors_write(const char *path, const ct_named_tensor *tens
         ct_free(header);
         return ct_fail(CSCTRL_E_IO, "cannot create %s: %s", path, strerror(errno));
     }
-    int result = write_part(fd, header, header_size, &sum);
+    int result = ct_fs_write_all(fd, header, header_size);
     for (size_t i = 0; i < count && result == 0; i++)
         if (ct_tensor_bytes(&tensors[i].value) > 0)
-            result =
-                write_part(fd, tensors[i].value.data, ct_tensor_bytes(&tensors[i].value), &sum);
+            result = ct_fs_write_all(fd, tensors[i].value.data, ct_tensor_bytes(&tensors[i].value));
     if (result == 0)
         result = fsync(fd);
     const int error = errno;
@@ -144,8 +134,6 @@ csctrl_status ct_safetensors_write(const char *path, const ct_named_tensor *tens
         unlink(path);
         return ct_fail(CSCTRL_E_IO, "cannot write %s: %s", path, strerror(reason));
     }
-    if (crc != NULL)
-        *crc = sum;
     return CSCTRL_OK;
 }
 

@@ -16,11 +16,9 @@ typedef struct ct_named_text {
 } ct_named_text;
 
 /* Written in the given order, metadata keys too, so equal contents give equal bytes. Data 8-byte
- * aligned. The file is written, fsynced and closed; on failure it is removed. `crc32` (may be NULL)
- * receives zlib's CRC of all bytes. */
+ * aligned. The file is written, fsynced and closed; on failure it is removed. */
 csctrl_status ct_safetensors_write(const char *path, const ct_named_tensor *tensors, size_t count,
-                                   const ct_named_text *metadata, size_t metadata_count,
-                                   uint32_t *crc32);
+                                   const ct_named_text *metadata, size_t metadata_count);
 
 /* ---- reading */
 typedef struct ct_safetensors ct_safetensors;

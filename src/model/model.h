@@ -95,7 +95,7 @@ csctrl_status ct_model_swap_averages(csctrl_model *model);
 
 /* serialize.c: parameters, running statistics, step sizes and averages to and from one safetensors
  * file. */
-csctrl_status ct_model_write(const csctrl_model *model, const char *path, uint32_t *crc32);
+csctrl_status ct_model_write(const csctrl_model *model, const char *path);
 /* use_average: values come from the averages where the file has them. Message of E_MISMATCH names
  * the tensor, both shapes. */
 csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_average);

@@ -57,7 +57,7 @@ static csctrl_status collect(writer *w, const csctrl_model *m)
     return CSCTRL_OK;
 }
 
-csctrl_status ct_model_write(const csctrl_model *model, const char *path, uint32_t *crc32)
+csctrl_status ct_model_write(const csctrl_model *model, const char *path)
 {
     const size_t most = 2 * model->param_count + CSCTRL_MAX_LAYERS;
     char step[32], classes[32];
@@ -78,7 +78,7 @@ csctrl_status ct_model_write(const csctrl_model *model, const char *path, uint32
         {"classes", classes},
     };
     status = ct_safetensors_write(path, w.tensors, w.count, metadata,
-                                  sizeof metadata / sizeof metadata[0], crc32);
+                                  sizeof metadata / sizeof metadata[0]);
 done:
     for (size_t i = 0; i < w.count; i++)
         ct_free(w.tensors[i].value.data);

@@ -120,7 +120,7 @@ static csctrl_status write_state(const ct_train_state *state, const char *path)
         {"isa", ct_isa_name(state->model->ex->isa)},
     };
     status = ct_safetensors_write(path, c.tensors, c.count, metadata,
-                                  sizeof metadata / sizeof metadata[0], NULL);
+                                  sizeof metadata / sizeof metadata[0]);
 done:
     for (size_t i = 0; i < c.count; i++) {
         ct_free((void *)(uintptr_t)c.tensors[i].name);
@@ -142,7 +142,7 @@ static csctrl_status write_parts(const char *dir, const ct_train_state *state)
     if (config == NULL || model == NULL || moments == NULL)
         goto done;
     CT_GOTO(status, csctrl_config_save(state->model->config, config));
-    CT_GOTO(status, ct_model_write(state->model, model, NULL));
+    CT_GOTO(status, ct_model_write(state->model, model));
     CT_GOTO(status, write_state(state, moments));
     CT_GOTO(status, write_manifest(dir, state->model->step));
     status = ct_fs_sync_dir(dir);

@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
 #include "io/safetensors.h"
 #include "support/expect.h"
 #include "support/temp.h"
+#include "support/tiny.h"
 
 static float floats[6] = {1.0f, -2.5f, 3.25f, 0.0f, 1e-30f, 7.0f};
 static double doubles[3] = {0.1, 1e300, -0.0};
@@ -37,9 +37,8 @@ static void test_write_and_read_back(void **state)
 {
     const char *path = temp_path(state, "t.safetensors");
     ct_safetensors *f;
-    uint32_t crc = 0;
 
-    expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2, &crc));
+    expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2));
     expect_ok(ct_safetensors_open(&f, path));
     assert_int_equal(ct_safetensors_count(f), FOUR);
     for (size_t i = 0; i < FOUR; i++) {
@@ -74,9 +73,8 @@ static void test_file_is_as_specified(void **state)
     const ct_named_tensor two[] = {four[1], four[4]};
     unsigned char *file;
     size_t size;
-    uint32_t crc = 0;
 
-    expect_ok(ct_safetensors_write(path, two, 2, notes, 1, &crc));
+    expect_ok(ct_safetensors_write(path, two, 2, notes, 1));
     expect_ok(ct_fs_read(path, 10000, &file, &size));
     const size_t length = (strlen(want) + 7) / 8 * 8;
     assert_int_equal(file[0] | file[1] << 8, length);
@@ -85,23 +83,23 @@ static void test_file_is_as_specified(void **state)
     for (size_t i = strlen(want); i < length; i++)
         assert_int_equal(file[8 + i], ' ');
     assert_memory_equal(file + 8 + length, bytes, 3);
-    assert_int_equal(crc, crc32(0, file, (uInt)size));
     ct_free(file);
 }
 
 static void test_order_is_kept_and_bytes_repeat(void **state)
 {
     const ct_named_tensor swapped[] = {four[4], four[0]}, other[] = {four[0], four[4]};
-    uint32_t a = 0, b = 0, c = 0;
-
-    expect_ok(ct_safetensors_write(temp_path(state, "a"), swapped, 2, notes, 2, &a));
-    expect_ok(ct_safetensors_write(temp_path(state, "b"), swapped, 2, notes, 2, &b));
-    expect_ok(ct_safetensors_write(temp_path(state, "c"), other, 2, notes, 2, &c));
-    assert_int_equal(a, b);
-    assert_int_not_equal(a, c);
     ct_safetensors *f;
+
+    expect_ok(ct_safetensors_write(temp_path(state, "a"), swapped, 2, notes, 2));
+    expect_ok(ct_safetensors_write(temp_path(state, "b"), swapped, 2, notes, 2));
+    expect_ok(ct_safetensors_write(temp_path(state, "c"), other, 2, notes, 2));
+    expect_same_file(temp_path(state, "a"), temp_path(state, "b"));
     expect_ok(ct_safetensors_open(&f, temp_path(state, "a")));
     assert_string_equal(ct_safetensors_name(f, 0), "step");
+    ct_safetensors_close(&f);
+    expect_ok(ct_safetensors_open(&f, temp_path(state, "c")));
+    assert_string_equal(ct_safetensors_name(f, 0), "layer.0/W");
     ct_safetensors_close(&f);
 }
 
@@ -109,7 +107,7 @@ static void test_nothing_at_all(void **state)
 {
     ct_safetensors *f;
 
-    expect_ok(ct_safetensors_write(temp_path(state, "none"), NULL, 0, NULL, 0, NULL));
+    expect_ok(ct_safetensors_write(temp_path(state, "none"), NULL, 0, NULL, 0));
     expect_ok(ct_safetensors_open(&f, temp_path(state, "none")));
     assert_int_equal(ct_safetensors_count(f), 0);
     assert_null(ct_safetensors_metadata(f, "format"));
@@ -126,18 +124,17 @@ static void test_what_cannot_be_written(void **state)
                           typeless = {"x", {(csctrl_dtype)9, 1, {1, 1, 1, 1}, floats}};
     const ct_named_text same[] = {notes[0], notes[0]}, bad_text[] = {{"k", "\xFF"}};
 
-    expect_fail(ct_safetensors_write(path, twice, 2, NULL, 0, NULL), CSCTRL_E_INVALID,
+    expect_fail(ct_safetensors_write(path, twice, 2, NULL, 0), CSCTRL_E_INVALID,
                 "found \"layer.0/W\" twice");
-    expect_fail(ct_safetensors_write(path, &no_data, 1, NULL, 0, NULL), CSCTRL_E_INVALID, "\"x\"");
-    expect_fail(ct_safetensors_write(path, &typeless, 1, NULL, 0, NULL), CSCTRL_E_INVALID, "\"x\"");
-    expect_fail(ct_safetensors_write(path, &latin, 1, NULL, 0, NULL), CSCTRL_E_INVALID, "UTF-8");
-    expect_fail(ct_safetensors_write(path, &reserved, 1, NULL, 0, NULL), CSCTRL_E_INVALID,
+    expect_fail(ct_safetensors_write(path, &no_data, 1, NULL, 0), CSCTRL_E_INVALID, "\"x\"");
+    expect_fail(ct_safetensors_write(path, &typeless, 1, NULL, 0), CSCTRL_E_INVALID, "\"x\"");
+    expect_fail(ct_safetensors_write(path, &latin, 1, NULL, 0), CSCTRL_E_INVALID, "UTF-8");
+    expect_fail(ct_safetensors_write(path, &reserved, 1, NULL, 0), CSCTRL_E_INVALID,
                 "no name for a tensor");
-    expect_fail(ct_safetensors_write(path, NULL, 0, same, 2, NULL), CSCTRL_E_INVALID,
-                "\"format\" twice");
-    expect_fail(ct_safetensors_write(path, NULL, 0, bad_text, 1, NULL), CSCTRL_E_INVALID, "UTF-8");
+    expect_fail(ct_safetensors_write(path, NULL, 0, same, 2), CSCTRL_E_INVALID, "\"format\" twice");
+    expect_fail(ct_safetensors_write(path, NULL, 0, bad_text, 1), CSCTRL_E_INVALID, "UTF-8");
     assert_false(ct_fs_exists(path));
-    expect_fail(ct_safetensors_write(temp_path(state, "no/t"), four, 1, NULL, 0, NULL), CSCTRL_E_IO,
+    expect_fail(ct_safetensors_write(temp_path(state, "no/t"), four, 1, NULL, 0), CSCTRL_E_IO,
                 "cannot create");
 }
 
@@ -147,12 +144,12 @@ static void test_full_disk_leaves_no_file(void **state)
 
     for (uint64_t n = 1; n <= 5; n++) {
         ct_fs_fail_writes_from(n);
-        const csctrl_status status = ct_safetensors_write(path, four, FOUR, notes, 2, NULL);
+        const csctrl_status status = ct_safetensors_write(path, four, FOUR, notes, 2);
         ct_fs_fail_writes_from(0);
         expect_fail(status, CSCTRL_E_IO, "No space left");
         assert_false(ct_fs_exists(path));
     }
-    expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2, NULL)); /* header and four parts */
+    expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2)); /* header and four parts */
 }
 
 /* ---- hostile files: a header text and a number of data bytes */
@@ -277,7 +274,7 @@ static void test_every_truncation_is_found(void **state)
     size_t size;
     ct_safetensors *f;
 
-    expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2, NULL));
+    expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2));
     expect_ok(ct_fs_read(path, 10000, &file, &size));
     for (size_t n = 0; n < size; n++) {
         unsigned char *part = malloc(n + 1);
@@ -302,10 +299,10 @@ static void test_out_of_memory(void **state)
     csctrl_memory_get_stats(&before);
     for (uint64_t n = 1; n <= 8; n++) {
         ct_mem_fail_from(n);
-        const csctrl_status written = ct_safetensors_write(path, four, FOUR, notes, 2, NULL);
+        const csctrl_status written = ct_safetensors_write(path, four, FOUR, notes, 2);
         ct_mem_fail_from(0);
         assert_true(written == CSCTRL_OK || written == CSCTRL_E_NOMEM);
-        expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2, NULL));
+        expect_ok(ct_safetensors_write(path, four, FOUR, notes, 2));
         ct_mem_fail_from(n);
         const csctrl_status opened = ct_safetensors_open(&f, path);
         ct_mem_fail_from(0);
