@@ -1,5 +1,6 @@
 /* restore.c - model and state back from a checkpoint. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,17 +64,17 @@ static csctrl_status read_moves(const reader *r, const char *key, int64_t *moves
 
 static csctrl_status read_facts(const reader *r, ct_train_state *state)
 {
-    const uint64_t fingerprint = strtoull(text_of(r->file, "data_fingerprint"), NULL, 16);
     const ct_exec *ex = r->model->ex;
+    char fingerprint[17];
 
-    if (fingerprint != state->data_fingerprint)
-        return ct_fail(CSCTRL_E_MISMATCH,
-                       "%s: the run was trained on other data: fingerprint %016" PRIx64
-                       ", the data set now has "
-                       "%016" PRIx64,
-                       r->path, fingerprint, state->data_fingerprint);
     if (strcmp(text_of(r->file, "format"), CT_STATE_FORMAT) != 0)
         return refuse(r, "format", CT_STATE_FORMAT);
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, state->data_fingerprint);
+    if (strcmp(text_of(r->file, "data_fingerprint"), fingerprint) != 0)
+        return ct_fail(CSCTRL_E_MISMATCH,
+                       "%s: the run was trained on other data: fingerprint '%s', the data set now "
+                       "has '%s'",
+                       r->path, text_of(r->file, "data_fingerprint"), fingerprint);
     if (!ct_parse_double(text_of(r->file, "best_psnr"), &state->best_psnr))
         return refuse(r, "best_psnr", "a number");
     CT_TRY(read_moves(r, "encoder_moves", &state->optim->moves[CT_ENCODER]));
