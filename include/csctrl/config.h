@@ -40,27 +40,31 @@ typedef struct csctrl_option {
     const char *help;         /**< one sentence */
 } csctrl_option;
 
-/** Number of options. Allocates: nothing. */
+/** Number of options. Threading: any thread. Allocates: nothing. */
 CSCTRL_API size_t csctrl_option_count(void);
 
-/** Option number `index` in documentation order; NULL when out of range. Allocates: nothing. */
+/** Option number `index` in documentation order; NULL when out of range. Threading: any thread.
+ * Allocates: nothing. */
 CSCTRL_API const csctrl_option *csctrl_option_at(size_t index);
 
-/** Option of that key; NULL when there is none. Allocates: nothing. */
+/** Option of that key; NULL when there is none. Threading: any thread. Allocates: nothing. */
 CSCTRL_API const csctrl_option *csctrl_option_find(const char *key);
 
 /** All options at their defaults.
  *
  * @param out  Owned: release with csctrl_config_destroy().
  * @return CSCTRL_OK; CSCTRL_E_NOMEM.
+ * Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_config_create(csctrl_config **out);
 
 /** Independent copy. @param out Owned. @param config Borrowed. @return CSCTRL_OK; CSCTRL_E_NOMEM.
+ * Threading: any number of threads while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_config_copy(csctrl_config **out, const csctrl_config *config);
 
-/** Release and null. @param config May be NULL or point to NULL. */
+/** Release and null. @param config May be NULL or point to NULL. Threading: no other call on it at
+ * the same time. */
 CSCTRL_API void csctrl_config_destroy(csctrl_config **config);
 
 /** Read a YAML file over the present values.
@@ -70,10 +74,12 @@ CSCTRL_API void csctrl_config_destroy(csctrl_config **config);
  * @return CSCTRL_OK; CSCTRL_E_IO when unreadable; CSCTRL_E_CONFIG for bad YAML, an unknown or
  * repeated key (the nearest known one is suggested), a value of the wrong type or out of range. The
  * error names file, line and key.
+ * Threading: one call a config at a time; distinct configs are independent.
  */
 CSCTRL_API csctrl_status csctrl_config_load(csctrl_config *config, const char *path);
 
-/** Same as csctrl_config_load() from memory. @param name Borrowed; used in messages only. */
+/** Same as csctrl_config_load() from memory. @param name Borrowed; used in messages only.
+ * Threading: as csctrl_config_load(). */
 CSCTRL_API csctrl_status csctrl_config_parse(csctrl_config *config, const char *yaml, size_t length,
                                              const char *name);
 
@@ -84,19 +90,21 @@ CSCTRL_API csctrl_status csctrl_config_parse(csctrl_config *config, const char *
  * quotes.
  * @return CSCTRL_OK; CSCTRL_E_CONFIG (message as for load, without file and line; the config is
  * unchanged).
+ * Threading: as csctrl_config_load().
  */
 CSCTRL_API csctrl_status csctrl_config_set(csctrl_config *config, const char *key,
                                            const char *value);
 
-/** Set one option from "a.b=c". @return as csctrl_config_set(). */
+/** Set one option from "a.b=c". @return as csctrl_config_set(). Threading: as csctrl_config_load().
+ */
 CSCTRL_API csctrl_status csctrl_config_assign(csctrl_config *config, const char *assignment);
 
 /** Value of an option as canonical text (what save writes); valid until the option is set again.
- * NULL: unknown key. */
+ * NULL: unknown key. Threading: any number of threads while no call changes the config. */
 CSCTRL_API const char *csctrl_config_text(const csctrl_config *config, const char *key);
 
 /** Typed values. The key must exist and have that type: anything else is a programming error and
- * gives 0, false or "". */
+ * gives 0, false or "". Threading: any number of threads while no call changes the config. */
 CSCTRL_API bool csctrl_config_bool(const csctrl_config *config, const char *key);
 CSCTRL_API int64_t csctrl_config_int(const csctrl_config *config, const char *key);
 CSCTRL_API double csctrl_config_real(const csctrl_config *config, const char *key);
@@ -105,6 +113,7 @@ CSCTRL_API double csctrl_config_real(const csctrl_config *config, const char *ke
  *
  * @param values  Written. At most `capacity` entries.
  * @return the number of values of the option (may exceed capacity).
+ * Threading: as csctrl_config_real().
  */
 CSCTRL_API size_t csctrl_config_reals(const csctrl_config *config, const char *key, double *values,
                                       size_t capacity);
@@ -114,6 +123,7 @@ CSCTRL_API size_t csctrl_config_reals(const csctrl_config *config, const char *k
  *
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND (no such folder); CSCTRL_E_IO; CSCTRL_E_NOMEM. The file is
  * replaced atomically.
+ * Threading: as csctrl_config_real().
  */
 CSCTRL_API csctrl_status csctrl_config_save(const csctrl_config *config, const char *path);
 

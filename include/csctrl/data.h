@@ -47,18 +47,21 @@ typedef void (*csctrl_broken_fn)(void *user, const char *name, const char *reaso
  * @param split   Which part.
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND, CSCTRL_E_IO, CSCTRL_E_FORMAT (path, offset and reason),
  * CSCTRL_E_CONFIG, CSCTRL_E_NOMEM.
+ * Threading: any thread while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_dataset_open(csctrl_dataset **out, const csctrl_config *config,
                                              csctrl_split split);
 
-/** Release and null. @param dataset May be NULL or point to NULL. */
+/** Release and null. @param dataset May be NULL or point to NULL. Threading: no other call on it at
+ * the same time. */
 CSCTRL_API void csctrl_dataset_close(csctrl_dataset **dataset);
 
-/** Facts. @param info Written; its strings live as long as the data set. */
+/** Facts. @param info Written; its strings live as long as the data set. Threading: any number of
+ * threads on one data set. */
 CSCTRL_API void csctrl_dataset_get_info(const csctrl_dataset *dataset, csctrl_dataset_info *info);
 
 /** Name of class `label`: the folder's name (control characters as '?'), or the number. Valid while
- * the data set is open. */
+ * the data set is open. Threading: any number of threads on one data set. */
 CSCTRL_API const char *csctrl_dataset_class_name(const csctrl_dataset *dataset, int label);
 
 /** Read image `index`, without augmentation: centre-cropped to a square, resized with antialiasing,
@@ -81,6 +84,7 @@ CSCTRL_API csctrl_status csctrl_dataset_read(csctrl_dataset *dataset, int64_t in
  * @param good    Written. Number of images that decode.
  * @param bad     Written. Number that do not.
  * @return CSCTRL_OK also when bad > 0; an error only when the data set as a whole cannot be opened.
+ * Threading: any thread; `broken` is called on the calling thread.
  */
 CSCTRL_API csctrl_status csctrl_dataset_verify(const csctrl_config *config, csctrl_broken_fn broken,
                                                void *user, int64_t *good, int64_t *bad);

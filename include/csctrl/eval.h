@@ -46,11 +46,12 @@ typedef struct csctrl_subspaces csctrl_subspaces;
  * not vary.
  * @return CSCTRL_OK; CSCTRL_E_INVALID (a label or `components` out of range, every class empty);
  * CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_NUMERIC (a feature is not finite); CSCTRL_E_NOMEM.
+ * Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_fit(csctrl_subspaces **out, const csctrl_tensor *z,
                                               const int64_t *labels, int classes, int components);
 
-/** Release and null. */
+/** Release and null. Threading: no other call on it at the same time. */
 CSCTRL_API void csctrl_subspaces_destroy(csctrl_subspaces **subspaces);
 
 /** Nearest class of each row: smallest residual |(I - U U^T)(z - mean)| (SPEC 5).
@@ -59,6 +60,7 @@ CSCTRL_API void csctrl_subspaces_destroy(csctrl_subspaces **subspaces);
  * @param labels  Written. n class numbers; an empty class is never given.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_NUMERIC (a feature is not finite);
  * CSCTRL_E_NOMEM.
+ * Threading: any number of threads on one fit.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_classify(const csctrl_subspaces *subspaces,
                                                    const csctrl_tensor *z, int64_t *labels);
@@ -70,6 +72,7 @@ CSCTRL_API csctrl_status csctrl_subspaces_classify(const csctrl_subspaces *subsp
  * @param z            Written. f32[n, d].
  * @return CSCTRL_OK; CSCTRL_E_INVALID (an empty class, no such class); CSCTRL_E_SHAPE;
  * CSCTRL_E_DTYPE; CSCTRL_E_NOMEM.
+ * Threading: any number of threads on one fit.
  */
 CSCTRL_API csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspaces, int class_label,
                                                  uint64_t seed, csctrl_tensor *z);
@@ -84,12 +87,14 @@ CSCTRL_API csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspac
  * @return CSCTRL_OK; CSCTRL_E_SHAPE when the data set does not fit the model; errors of read and
  * encode; CSCTRL_E_FORMAT when no image could be read; CSCTRL_E_NOMEM. Broken images are left
  * out, each with a warning. On error z->data and *labels are NULL.
+ * Threading: as csctrl_model_encode().
  */
 CSCTRL_API csctrl_status csctrl_model_encode_dataset(csctrl_model *model, csctrl_dataset *dataset,
                                                      int64_t limit, csctrl_tensor *z,
                                                      int64_t **labels);
 
-/** Release the labels and null the pointer. @param labels May be NULL or point to NULL. */
+/** Release the labels and null the pointer. @param labels May be NULL or point to NULL. Threading:
+ * no other call on it at the same time. */
 CSCTRL_API void csctrl_labels_free(int64_t **labels);
 
 /** All figures.
@@ -105,18 +110,19 @@ CSCTRL_API void csctrl_labels_free(int64_t **labels);
  * CSCTRL_E_FORMAT when no image could be read; CSCTRL_E_NUMERIC (a feature is not finite);
  * CSCTRL_E_NOMEM. Broken images are left out, each with a warning. On error the figures are
  * unspecified. Source: SPEC 5.
+ * Threading: as csctrl_model_encode().
  */
 CSCTRL_API csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train,
                                          csctrl_dataset *test, csctrl_figures *figures);
 
 /** PSNR of two equally shaped batches. @param a,b Borrowed. f32[n, c, h, w] in [-1, 1].
  *  @param psnr Written. n doubles, dB, at most 100 (identical images). @return CSCTRL_OK;
- * CSCTRL_E_SHAPE; CSCTRL_E_DTYPE. */
+ * CSCTRL_E_SHAPE; CSCTRL_E_DTYPE. Threading: any thread. */
 CSCTRL_API csctrl_status csctrl_psnr(const csctrl_tensor *a, const csctrl_tensor *b, double *psnr);
 
 /** SSIM of two equally shaped batches. @param ssim Written. n doubles, mean over channels.
  *  @return CSCTRL_OK; CSCTRL_E_SHAPE (also when smaller than the 11 x 11 window); CSCTRL_E_DTYPE;
- * CSCTRL_E_NOMEM. */
+ * CSCTRL_E_NOMEM. Threading: any thread. */
 CSCTRL_API csctrl_status csctrl_ssim(const csctrl_tensor *a, const csctrl_tensor *b, double *ssim);
 
 #ifdef __cplusplus

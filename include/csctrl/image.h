@@ -26,7 +26,7 @@ CSCTRL_API csctrl_status csctrl_image_read(const char *path, csctrl_tensor *imag
 
 /** Write one image as PNG. @param image Borrowed. f32[c, h, w] in [-1, 1] (clamped), c is 1 or 3.
  *  @return CSCTRL_OK; CSCTRL_E_NOT_FOUND (no such folder); CSCTRL_E_IO (the target is unchanged);
- * CSCTRL_E_SHAPE; CSCTRL_E_NOMEM. */
+ * CSCTRL_E_SHAPE; CSCTRL_E_NOMEM. Threading: any thread. */
 CSCTRL_API csctrl_status csctrl_image_write(const char *path, const csctrl_tensor *image);
 
 /** Write n images as one PNG grid, row-major, with a gap of 2 pixels, each enlarged by a whole
@@ -36,6 +36,7 @@ CSCTRL_API csctrl_status csctrl_image_write(const char *path, const csctrl_tenso
  * @param columns  >= 1.
  * @param scale    >= 1, nearest-neighbour enlargement.
  * @return as csctrl_image_write().
+ * Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_image_write_grid(const char *path, const csctrl_tensor *images,
                                                  int columns, int scale);

@@ -75,6 +75,7 @@ typedef struct csctrl_memory_plan {
  * pieces.
  * @return CSCTRL_OK; CSCTRL_E_CONFIG (bad layers text or geometry); CSCTRL_E_UNSUPPORTED;
  * CSCTRL_E_NOMEM.
+ * Threading: any thread while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_model_create(csctrl_model **out, const csctrl_config *config,
                                              int batch);
@@ -91,29 +92,34 @@ CSCTRL_API csctrl_status csctrl_model_create(csctrl_model **out, const csctrl_co
  * @param batch      As in csctrl_model_create().
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (damaged); CSCTRL_E_MISMATCH
  * (tensor by tensor: expected and found shape); CSCTRL_E_CONFIG; CSCTRL_E_NOMEM.
+ * Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_model_load(csctrl_model **out, const char *path,
                                            const char *const *overrides, size_t count, int batch);
 
-/** Release and null. @param model May be NULL or point to NULL. */
+/** Release and null. @param model May be NULL or point to NULL. Threading: no other call on it at
+ * the same time. */
 CSCTRL_API void csctrl_model_destroy(csctrl_model **model);
 
-/** Facts. @param info Written. Allocates: nothing. */
+/** Facts. @param info Written. Threading: any number of threads while no other call uses the model.
+ * Allocates: nothing. */
 CSCTRL_API void csctrl_model_get_info(const csctrl_model *model, csctrl_model_info *info);
 
-/** Facts about encoder layer `index`. @return CSCTRL_OK; CSCTRL_E_INVALID. */
+/** Facts about encoder layer `index`. @return CSCTRL_OK; CSCTRL_E_INVALID. Threading: as
+ * csctrl_model_get_info(). */
 CSCTRL_API csctrl_status csctrl_model_get_layer(const csctrl_model *model, int index,
                                                 csctrl_layer_info *info);
 
 /** The config the model was made with (its checkpoint's, with overrides). Borrowed: lives as long
- * as the model. */
+ * as the model. Threading: any thread. */
 CSCTRL_API const csctrl_config *csctrl_model_config(const csctrl_model *model);
 
-/** Number of named tensors. */
+/** Number of named tensors. Threading: any thread. */
 CSCTRL_API size_t csctrl_model_parameter_count(const csctrl_model *model);
 
 /** Named tensor `index`: dictionaries as [atoms, channels, kernel, kernel], norms as [channels].
- * @return CSCTRL_OK; CSCTRL_E_INVALID. */
+ * @return CSCTRL_OK; CSCTRL_E_INVALID. Threading: any thread; read values as
+ * csctrl_model_get_info(). */
 CSCTRL_API csctrl_status csctrl_model_get_parameter(const csctrl_model *model, size_t index,
                                                     csctrl_parameter *parameter);
 
@@ -157,6 +163,7 @@ CSCTRL_API csctrl_status csctrl_model_reconstruct_file(csctrl_model *model, cons
  *
  * @param zeros  Written. `layers` doubles in [0, 1].
  * @return CSCTRL_OK; CSCTRL_E_STATE when nothing was encoded yet.
+ * Threading: as csctrl_model_get_info().
  */
 CSCTRL_API csctrl_status csctrl_model_sparsity(const csctrl_model *model, double *zeros);
 

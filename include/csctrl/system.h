@@ -18,7 +18,7 @@ extern "C" {
 #define CSCTRL_VERSION_PATCH 0
 #define CSCTRL_VERSION "0.1.0"
 
-/** Version of the library at run time, "major.minor.patch". */
+/** Version of the library at run time, "major.minor.patch". Threading: any thread. */
 CSCTRL_API const char *csctrl_version(void);
 
 /** One fact of the report: `key` such as "onednn", `value` such as "2.6.3". Valid during the call.
@@ -32,6 +32,7 @@ typedef void (*csctrl_fact_fn)(void *user, const char *key, const char *value);
  * against. All other versions are those loaded.
  *
  * @param fact  Called once a fact, in a fixed order.
+ * Threading: any thread; `fact` is called on the calling thread.
  */
 CSCTRL_API void csctrl_system_report(csctrl_fact_fn fact, void *user);
 
@@ -43,7 +44,7 @@ typedef struct csctrl_memory_stats {
     size_t peak_bytes;    /**< held at most */
 } csctrl_memory_stats;
 
-/** Counters of all threads together. @param stats Written. */
+/** Counters of all threads together. @param stats Written. Threading: any thread. */
 CSCTRL_API void csctrl_memory_get_stats(csctrl_memory_stats *stats);
 
 #ifdef __cplusplus

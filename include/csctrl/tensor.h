@@ -46,14 +46,14 @@ CSCTRL_API csctrl_tensor csctrl_tensor_view(csctrl_dtype dtype, int ndim, const 
 /** Number of elements: the product of the extents.
  *
  * @param tensor  Borrowed.
- * @return the count; 1 for a scalar. Allocates: nothing.
+ * @return the count; 1 for a scalar. Threading: any thread. Allocates: nothing.
  */
 CSCTRL_API int64_t csctrl_tensor_count(const csctrl_tensor *tensor);
 
-/** Size of one element in bytes; 0 for an unknown dtype. */
+/** Size of one element in bytes; 0 for an unknown dtype. Threading: any thread. */
 CSCTRL_API size_t csctrl_dtype_size(csctrl_dtype dtype);
 
-/** Name of a dtype: "f32", "f64", "u8", "i64"; "?" for an unknown one. */
+/** Name of a dtype: "f32", "f64", "u8", "i64"; "?" for an unknown one. Threading: any thread. */
 CSCTRL_API const char *csctrl_dtype_name(csctrl_dtype dtype);
 
 #ifdef __cplusplus

@@ -52,6 +52,7 @@ typedef bool (*csctrl_progress_fn)(void *user, const csctrl_progress *progress);
  * @return CSCTRL_OK; CSCTRL_E_EXISTS; CSCTRL_E_STATE when another process is training in run_dir;
  * CSCTRL_E_IO; CSCTRL_E_CONFIG; data errors of
  * csctrl_dataset_open(); CSCTRL_E_NOMEM.
+ * Threading: any thread while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *config,
                                                const char *run_dir);
@@ -64,11 +65,13 @@ CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctr
  * may be NULL.
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_STATE when another process is training in
  * run_dir; CSCTRL_E_FORMAT; CSCTRL_E_MISMATCH (data or architecture differ); others as create.
+ * Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
                                                const char *const *overrides, size_t count);
 
-/** Release and null; saves nothing. @param trainer May be NULL or point to NULL. */
+/** Release and null; saves nothing. @param trainer May be NULL or point to NULL. Threading: no
+ * other call on it at the same time. */
 CSCTRL_API void csctrl_trainer_destroy(csctrl_trainer **trainer);
 
 /** Play one batch: the encoder's moves, then the decoder's (SPEC 4).
@@ -77,6 +80,7 @@ CSCTRL_API void csctrl_trainer_destroy(csctrl_trainer **trainer);
  * @return CSCTRL_OK; CSCTRL_E_NUMERIC when a gradient or value is not finite: named, nothing was
  *         updated by that move; CSCTRL_E_STATE after a step that failed (resume from a checkpoint
  *         instead); data errors.
+ * Threading: one call a trainer at a time.
  * Allocates: nothing after the first step, but for what decoding a JPEG or PNG takes and gives
  * back.
  */
@@ -88,19 +92,21 @@ CSCTRL_API csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_pro
  * @return CSCTRL_OK when all batches are done; CSCTRL_E_INTERRUPTED when `progress` returned false
  * or csctrl_trainer_request_stop() was called (the state is saved); errors of step; CSCTRL_E_IO
  * when saving failed (earlier checkpoints stay).
+ * Threading: as csctrl_trainer_step(); `progress` is called on the calling thread.
  */
 CSCTRL_API csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn progress,
                                             void *user);
 
-/** Ask a running csctrl_trainer_run() to finish its step, save and return. Async: signal-safe; any
- * thread. */
+/** Ask a running csctrl_trainer_run() to finish its step, save and return. Threading: any thread,
+ * also in a signal handler. */
 CSCTRL_API void csctrl_trainer_request_stop(csctrl_trainer *trainer);
 
 /** Write a checkpoint of the present state now. @return CSCTRL_OK; CSCTRL_E_IO; CSCTRL_E_STATE
- * without a run directory. */
+ * without a run directory. Threading: as csctrl_trainer_step(). */
 CSCTRL_API csctrl_status csctrl_trainer_save(csctrl_trainer *trainer);
 
-/** The model being trained. Borrowed: lives as long as the trainer; use it between steps only. */
+/** The model being trained. Borrowed: lives as long as the trainer; use it between steps only.
+ * Threading: any thread. */
 CSCTRL_API csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer);
 
 /** Bytes a training run with this config takes, without starting it.
@@ -108,6 +114,7 @@ CSCTRL_API csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer);
  * @param config  Borrowed.
  * @param plan    Written. `data` is 0 when the data set cannot be opened.
  * @return CSCTRL_OK; CSCTRL_E_CONFIG; CSCTRL_E_NOMEM.
+ * Threading: any thread while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_plan *plan);
 
