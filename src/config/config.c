@@ -309,11 +309,11 @@ static csctrl_status make_empty(csctrl_config **out)
 
 csctrl_status csctrl_config_create(csctrl_config **out)
 {
-    csctrl_config *config;
-    csctrl_status status = CSCTRL_OK;
+    csctrl_config *config = NULL;
+    csctrl_status status;
 
     *out = NULL;
-    CT_TRY(make_empty(&config));
+    CT_GOTO(status, make_empty(&config));
     for (size_t i = 0; i < csctrl_option_count(); i++) {
         const csctrl_option *option = csctrl_option_at(i);
         CT_GOTO(status, set_option(config, option, option->default_text));
@@ -341,11 +341,11 @@ static csctrl_status value_copy(value *to, const value *from)
 
 csctrl_status csctrl_config_copy(csctrl_config **out, const csctrl_config *config)
 {
-    csctrl_config *copy;
-    csctrl_status status = CSCTRL_OK;
+    csctrl_config *copy = NULL;
+    csctrl_status status;
 
     *out = NULL;
-    CT_TRY(make_empty(&copy));
+    CT_GOTO(status, make_empty(&copy));
     for (size_t i = 0; i < csctrl_option_count(); i++)
         CT_GOTO(status, value_copy(&copy->values[i], &config->values[i]));
     *out = copy;

@@ -285,15 +285,13 @@ csctrl_status ct_loader_create(ct_loader **out, csctrl_dataset *dataset,
                                const ct_loader_options *options)
 {
     csctrl_dataset_info info;
-    ct_loader *l;
+    ct_loader *l = NULL;
     csctrl_status status;
 
-    *out = NULL;
     csctrl_dataset_get_info(dataset, &info);
-    CT_TRY(check_options(options, info.count, info.path));
+    CT_GOTO(status, check_options(options, info.count, info.path));
     l = ct_calloc(1, sizeof *l);
-    if (l == NULL)
-        return CSCTRL_E_NOMEM;
+    CT_GOTO(status, l != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
     const sizes s = measure(dataset, options);
     l->dataset = dataset;
     l->options = *options;

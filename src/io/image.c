@@ -31,7 +31,7 @@ csctrl_status csctrl_image_read(const char *path, csctrl_tensor *image)
     ct_pixels pixels = {0};
     csctrl_status status;
 
-    CT_TRY(check_target(image));
+    CT_GOTO(status, check_target(image));
     const int channels = (int)image->shape[0], size = (int)image->shape[1];
     CT_GOTO(status, ct_fs_read(path, FILE_MAX_BYTES, &file, &bytes));
     CT_GOTO(status,

@@ -216,9 +216,9 @@ csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_aver
 {
     ct_safetensors *file = NULL;
     long long step = 0, classes = 0;
-    csctrl_status status = CSCTRL_OK;
+    csctrl_status status;
 
-    CT_TRY(ct_safetensors_open(&file, path));
+    CT_GOTO(status, ct_safetensors_open(&file, path));
     const char *format = ct_safetensors_metadata(file, "format");
     if (format == NULL || strcmp(format, FORMAT_NAME) != 0) {
         status = ct_fail(CSCTRL_E_FORMAT, "%s: expected metadata format '%s', found '%s'", path,
