@@ -25,6 +25,12 @@ demo: setup ## Train on Fashion-MNIST for some minutes; ends with figures and a 
 test: build ## Build and run all tests
 	$(CTEST) --test-dir $(BUILD)
 
+bench: setup ## Compare with PyTorch, ONNX Runtime and torchvision; BENCH="--only move --rounds 3" for less
+	cmake --preset release
+	cmake --build --preset release --target csctrl_bench
+	bench/setup.sh build/bench-venv
+	bench/run.py $(BENCH)
+
 install: ## Install what was built under PREFIX (default /usr/local)
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -53,4 +59,4 @@ clean: ## Remove build/
 devel:
 	scripts/setup.sh dev
 
-.PHONY: help setup build demo test install lint asan tsan fuzz docs clean devel
+.PHONY: help setup build demo test bench install lint asan tsan fuzz docs clean devel

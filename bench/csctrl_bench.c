@@ -1,0 +1,382 @@
+/* csctrl_bench.c - one workload, repeated on request and timed from inside.
+ *
+ *   csctrl_bench WORKLOAD CLASSES [KEY=VALUE ...]     keys are those of the config
+ *
+ * After one repetition to warm up it prints a line of JSON: images and floating-point operations a
+ * repetition, and the resident memory before the workload. Then every number on its standard input
+ * is answered by so many repetitions and a line with their seconds and the peak of resident memory.
+ */
+#define _DEFAULT_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "fma_peak.h"
+#include "train/trainer.h"
+
+/* One workload's state; nothing is released: the process ends with it. */
+typedef struct bench {
+    csctrl_config *config;
+    int classes;
+    csctrl_model *model;
+    int64_t images; /* a repetition */
+    double flops;   /* a repetition: products and sums of the convolutions as SPEC.md writes them */
+
+    ct_tensor x, z; /* images f32[n, c, h, w]; features; owned */
+    int64_t *labels;
+
+    ct_game game;
+    ct_optim optim;
+
+    ct_encoder_pass real, again; /* the training move, whose passes are all alive at once */
+    ct_decoder_pass decoded;
+    ct_encoder_grad encoder_grad;
+    ct_decoder_grad decoder_grad;
+    ct_tensor zhat, dz, dzhat, dcode, xhat, dxhat; /* of the plan */
+
+    csctrl_dataset *dataset;
+    ct_loader_options loading;
+    int64_t batches;
+
+    ct_isa isa; /* of the peak */
+    int threads;
+} bench;
+
+typedef struct workload {
+    const char *name;
+    csctrl_status (*open)(bench *b);
+    csctrl_status (*run)(bench *b);
+} workload;
+
+/* ---- shared by the workloads */
+
+static csctrl_status make_random(ct_tensor *t, bool normal)
+{
+    const ct_rng rng = ct_rng_make(0, CT_RNG_TEST, 1);
+    float *values = ct_alloc(ct_tensor_bytes(t));
+
+    if (values == NULL)
+        return CSCTRL_E_NOMEM;
+    for (int64_t i = 0; i < csctrl_tensor_count(t); i++)
+        values[i] = (float)(normal ? ct_rng_normal(&rng, (uint64_t)i)
+                                   : 2.0 * ct_rng_uniform(&rng, (uint64_t)i) - 1.0);
+    t->data = values;
+    return CSCTRL_OK;
+}
+
+/* Images and labels of a batch. */
+static csctrl_status make_batch(bench *b)
+{
+    const ct_arch *arch = &b->model->arch;
+
+    b->images = b->model->batch;
+    b->x = CT_SHAPE(CSCTRL_F32, b->images, arch->channels, arch->size, arch->size);
+    CT_TRY(make_random(&b->x, false));
+    b->labels = ct_calloc((size_t)b->images, sizeof *b->labels);
+    if (b->labels == NULL)
+        return CSCTRL_E_NOMEM;
+    for (int64_t i = 0; i < b->images; i++)
+        b->labels[i] = i % b->classes;
+    return CSCTRL_OK;
+}
+
+static csctrl_status begin_model(bench *b)
+{
+    const int batch = (int)csctrl_config_int(b->config, "train.batch");
+
+    return ct_model_begin(&b->model, b->config, batch, true, false);
+}
+
+/* Operations of so many convolutions an encoder step, and of so many a decoder layer. */
+static double conv_flops(const bench *b, int encodes, int decodes)
+{
+    double macs = 0.0;
+
+    for (int l = 0; l < b->model->arch.depth; l++)
+        macs += encodes * (double)ct_arch_encode_macs(&b->model->arch, l) +
+                decodes * (double)ct_arch_decode_macs(&b->model->arch, l);
+    return 2.0 * macs * (double)b->model->batch;
+}
+
+/* Of one convolution of layer l. */
+static double layer_flops(const bench *b, int l)
+{
+    return 2.0 * (double)ct_arch_decode_macs(&b->model->arch, l) * (double)b->model->batch;
+}
+
+/* ---- move: z = f(x), xhat = g(z), zhat = f(xhat), and the gradient of |z - zhat|^2 + |xhat|^2 for
+ * every parameter */
+
+static csctrl_status move_open(bench *b)
+{
+    CT_TRY(begin_model(b));
+    csctrl_model *m = b->model;
+    const ct_geom *first = &m->layers[0].conv.geom, *last = &m->layers[m->arch.depth - 1].conv.geom;
+    if (last->oh != 1)
+        return ct_fail(CSCTRL_E_UNSUPPORTED,
+                       "move: expected a last layer of 1x1 codes, found %dx%d", last->oh, last->ow);
+    b->zhat = b->dz = b->dzhat = CT_SHAPE(m->ex->dtype, m->batch, m->arch.features);
+    b->dcode = ct_code_shape(m->ex->dtype, last);
+    b->xhat = b->dxhat = ct_image_shape(m->ex->dtype, first);
+    ct_tensor *const own[] = {&b->zhat, &b->dzhat, &b->dcode, &b->xhat, &b->dxhat};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        ct_plan_tensor(m->plan, CT_SAVED, own[i], CT_FOREVER);
+    CT_TRY(ct_encoder_pass_create(m, &b->real, true, CT_FOREVER));
+    CT_TRY(ct_encoder_pass_create(m, &b->again, true, CT_FOREVER));
+    CT_TRY(ct_decoder_pass_create(m, &b->decoded, true, CT_FOREVER));
+    ct_encoder_grad_declare(m, &b->encoder_grad);
+    ct_decoder_grad_declare(m, &b->decoder_grad);
+    CT_TRY(ct_model_finish(m));
+    ct_encoder_pass_bind(m, &b->real);
+    ct_encoder_pass_bind(m, &b->again);
+    ct_decoder_pass_bind(m, &b->decoded);
+    b->dz.data = b->dcode.data; /* 1x1 codes are rows */
+    CT_TRY(make_batch(b));
+    CT_TRY(m->ex->ops->upload(m->ex, m->x_nchw.data, b->x.data, ct_tensor_bytes(&b->x)));
+    CT_TRY(m->ex->ops->to_nhwc(m->ex, &m->x_nchw, &m->x_nhwc));
+    b->flops = conv_flops(b, 2 * 3, 3) - layer_flops(b, 0); /* nobody asks for dx of the images */
+    return CSCTRL_OK;
+}
+
+static csctrl_status move_run(bench *b)
+{
+    csctrl_model *m = b->model;
+    const ct_ops *ops = m->ex->ops;
+    const int last = m->arch.depth - 1;
+    const ct_tensor *dlast = last > 0 ? &b->decoder_grad.d[last] : &b->dxhat;
+
+    CT_TRY(ct_encoder_forward(m, &b->real, CT_MODE_TRAIN, &m->x_nhwc, &m->z, 0, NULL));
+    CT_TRY(ct_decoder_forward(m, &b->decoded, CT_MODE_TRAIN, &m->z, &b->xhat));
+    CT_TRY(ct_encoder_forward(m, &b->again, CT_MODE_TRAIN, &b->xhat, &b->zhat, 0, NULL));
+    for (size_t i = 0; i < m->param_count; i++)
+        if (m->params[i].grad != NULL)
+            CT_TRY(ops->fill(m->ex, 0.0, m->params[i].grad));
+    CT_TRY(ops->axpby(m->ex, 2.0, &b->zhat, 0.0, &b->dzhat));
+    CT_TRY(ops->axpby(m->ex, -2.0, &m->z, 1.0, &b->dzhat));
+    CT_TRY(
+        ct_encoder_backward(m, &b->again, &b->encoder_grad, &b->zhat, &b->dzhat, true, &b->dxhat));
+    CT_TRY(ops->axpby(m->ex, 2.0, &b->xhat, 1.0, &b->dxhat));
+    CT_TRY(ct_decoder_backward(m, &b->decoded, &b->decoder_grad, &b->xhat, &b->dxhat));
+    /* The game never needs the decoder's gradient for z; here z has its share of the loss. */
+    CT_TRY(
+        ops->analysis(m->ex, ct_layer_synthesis(&m->layers[last], m->arch.tied), dlast, &b->dcode));
+    CT_TRY(ops->axpby(m->ex, -1.0, &b->dzhat, 1.0, &b->dz));
+    return ct_encoder_backward(m, &b->real, &b->encoder_grad, &m->z, &b->dz, true, NULL);
+}
+
+/* ---- game: a whole batch, from the images to the moved parameters and their new step sizes */
+
+static csctrl_status open_game(bench *b)
+{
+    CT_TRY(begin_model(b));
+    CT_TRY(ct_game_create(&b->game, b->model, b->classes));
+    ct_optim_create(&b->optim, b->model);
+    CT_TRY(ct_model_finish(b->model));
+    ct_game_bind(&b->game);
+    return make_batch(b);
+}
+
+/* Max move: both encodings forth and back, a decoding; min move: two encodings and a decoding, back
+ * through one encoding without its parameters and through the decoding. */
+static csctrl_status game_open(bench *b)
+{
+    CT_TRY(open_game(b));
+    b->flops = conv_flops(b, 2 * 3 + 3, 1 + 3) - 2.0 * layer_flops(b, 0) -
+               layer_flops(b, b->model->arch.depth - 1);
+    return CSCTRL_OK;
+}
+
+static csctrl_status game_run(bench *b)
+{
+    double value;
+
+    CT_TRY(ct_game_load(&b->game, &b->x));
+    CT_TRY(ct_game_max_move(&b->game, b->labels, false, &value));
+    CT_TRY(ct_optim_step(&b->optim, CT_ENCODER, csctrl_config_real(b->config, "optim.encoder_lr")));
+    CT_TRY(ct_game_follow(&b->game, CT_ENCODER));
+    CT_TRY(ct_game_min_move(&b->game, b->labels, &value));
+    CT_TRY(ct_optim_step(&b->optim, CT_DECODER, csctrl_config_real(b->config, "optim.decoder_lr")));
+    return ct_game_follow(&b->game, CT_DECODER);
+}
+
+/* ---- rate: value and gradient of the multi objective at random features on the sphere */
+
+static csctrl_status rate_open(bench *b)
+{
+    CT_TRY(open_game(b));
+    ct_tensor *F = &b->game.F;
+    ct_tensor lengths = CT_SHAPE(CSCTRL_F32, F->shape[0]), features = *F;
+    CT_TRY(make_random(&features, true));
+    CT_TRY(make_random(&lengths, true));
+    const csctrl_status status = b->model->ex->ops->sphere(b->model->ex, &features, F, &lengths);
+    ct_free(features.data);
+    ct_free(lengths.data);
+    return status;
+}
+
+static csctrl_status rate_run(bench *b)
+{
+    double value;
+
+    return ct_objective_eval(b->model->ex, &b->game.objective, CT_OBJECTIVE_MULTI, &b->game.F,
+                             b->labels, &value, &b->game.dF);
+}
+
+/* ---- encode: the public call */
+
+static csctrl_status encode_open(bench *b)
+{
+    csctrl_model_info info;
+
+    CT_TRY(
+        csctrl_model_create(&b->model, b->config, (int)csctrl_config_int(b->config, "eval.batch")));
+    CT_TRY(make_batch(b));
+    csctrl_model_get_info(b->model, &info);
+    b->flops = 2.0 * (double)info.encode_macs * (double)b->images;
+    b->z = CT_SHAPE(CSCTRL_F32, b->images, info.features);
+    return make_random(&b->z, false);
+}
+
+static csctrl_status encode_run(bench *b)
+{
+    return csctrl_model_encode(b->model, &b->x, &b->z);
+}
+
+/* ---- loader: train.batches batches, by a loader made anew, so that none was decoded while nobody
+ * looked at the clock */
+
+static csctrl_status loader_open(bench *b)
+{
+    CT_TRY(csctrl_dataset_open(&b->dataset, b->config, CSCTRL_SPLIT_TRAIN));
+    ct_loader_options_read(&b->loading, b->config, 0);
+    b->batches = csctrl_config_int(b->config, "train.batches");
+    b->images = b->batches * b->loading.batch;
+    return CSCTRL_OK;
+}
+
+static csctrl_status loader_run(bench *b)
+{
+    ct_loader *loader = NULL;
+    ct_tensor images;
+    const int64_t *labels = NULL;
+    csctrl_status status = ct_loader_create(&loader, b->dataset, &b->loading);
+
+    for (int64_t i = 0; i < b->batches && status == CSCTRL_OK; i++)
+        status = ct_loader_next(loader, &images, &labels);
+    ct_loader_destroy(&loader);
+    return status;
+}
+
+/* ---- peak: what multiply-adds in registers reach */
+
+static csctrl_status peak_open(bench *b)
+{
+    if (!ct_isa_from_name(csctrl_config_text(b->config, "isa"), &b->isa))
+        return ct_fail(CSCTRL_E_CONFIG, "peak: unknown instruction set");
+    if (b->isa == CT_ISA_AUTO)
+        b->isa = ct_isa_best();
+    b->threads = (int)csctrl_config_int(b->config, "threads");
+    return CSCTRL_OK;
+}
+
+static csctrl_status peak_run(bench *b)
+{
+    b->flops = fma_peak_run(b->isa, false, b->threads);
+    return CSCTRL_OK;
+}
+
+static csctrl_status peak_bf16_run(bench *b)
+{
+    b->flops = fma_peak_run(b->isa, true, b->threads);
+    return b->flops > 0.0 ? CSCTRL_OK
+                          : ct_fail(CSCTRL_E_UNSUPPORTED,
+                                    "peak-bf16: this processor has no vdpbf16ps with isa %s",
+                                    ct_isa_name(b->isa));
+}
+
+/* ---- the process */
+
+static const workload workloads[] = {
+    {"move", move_open, move_run},           {"game", game_open, game_run},
+    {"rate", rate_open, rate_run},           {"encode", encode_open, encode_run},
+    {"loader", loader_open, loader_run},     {"peak", peak_open, peak_run},
+    {"peak-bf16", peak_open, peak_bf16_run},
+};
+
+static const workload *find_workload(const char *name)
+{
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
+        if (strcmp(workloads[i].name, name) == 0)
+            return &workloads[i];
+    return NULL;
+}
+
+/* Not getrusage(): its peak begins with what the parent had. */
+static long peak_kib(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    long kib = 0;
+
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
+    if (status != NULL)
+        (void)fclose(status);
+    return kib;
+}
+
+static csctrl_status answer(bench *b, const workload *w, long repetitions)
+{
+    printf("{\"seconds\": [");
+    for (long i = 0; i < repetitions; i++) {
+        const double start = ct_now();
+        CT_TRY(w->run(b));
+        printf("%s%.9f", i > 0 ? ", " : "", ct_now() - start);
+    }
+    printf("], \"peak_kib\": %ld}\n", peak_kib());
+    return CSCTRL_OK;
+}
+
+static csctrl_status serve(bench *b, const workload *w)
+{
+    const long base = peak_kib();
+    char line[64];
+
+    CT_TRY(w->open(b));
+    CT_TRY(w->run(b));
+    printf("{\"images\": %lld, \"flops\": %.17g, \"base_kib\": %ld}\n", (long long)b->images,
+           b->flops, base);
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        CT_TRY(answer(b, w, strtol(line, NULL, 10)));
+        fflush(stdout);
+    }
+    return CSCTRL_OK;
+}
+
+int main(int argc, char **argv)
+{
+    bench b = {0};
+    const workload *w = argc >= 3 ? find_workload(argv[1]) : NULL;
+    csctrl_status status;
+
+    if (w == NULL) {
+        fputs("usage: csctrl_bench move|game|rate|encode|loader|peak|peak-bf16 CLASSES "
+              "[KEY=VALUE ...]\n",
+              stderr);
+        return 2;
+    }
+    b.classes = (int)strtol(argv[2], NULL, 10);
+    CT_GOTO(status, csctrl_config_create(&b.config));
+    for (int i = 3; i < argc; i++)
+        CT_GOTO(status, csctrl_config_assign(b.config, argv[i]));
+    status = serve(&b, w);
+done:
+    if (status != CSCTRL_OK)
+        fprintf(stderr, "csctrl_bench: %s\n", csctrl_last_error());
+    return status == CSCTRL_OK ? 0 : 1;
+}

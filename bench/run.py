@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""csctrl beside its peers on this machine. docs/benchmarks.md says how to read the result.
+
+Each case runs csctrl and one peer after the other in turns: both processes stay alive, are warm, sit on the same
+processors, and take every turn twice a round in the order csctrl, peer, peer, csctrl. A ratio is the median over the
+rounds of peer over csctrl, so that a machine that drifts does not change it.
+"""
+import argparse
+import dataclasses
+import datetime
+import functools
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / "peers"
+MEMORY_WANTED = 2.0  # in training, of the leanest peer over csctrl
+TURN_SECONDS = 0.3  # a turn repeats the workload for about this long
+
+
+# ---------------------------------------------------------------- the cases
+@dataclasses.dataclass
+class Case:
+    name: str
+    workload: str
+    batch: int
+    threads: int = 1
+    precision: str = "f32"
+    isa: str = "auto"
+    size: int = 32
+    layers: str = ""
+    classes: int = 10
+    data: str = ""        # path, for the loader
+    batches: int = 1      # a repetition, for the loader
+    wanted: float = None  # ratio to the fastest peer
+
+
+def preset(name):
+    """Size and layers of a shipped config."""
+    text = (ROOT / "configs" / f"{name}.yaml").read_text()
+    return dict(size=int(re.search(r"^  size: (\d+)", text, re.M)[1]), layers=re.search(r"^  layers: (.+)", text, re.M)[1])
+
+
+def cases(many, data):
+    """`many`: how many threads the cases for several threads use."""
+    full = dict(layers="64x4s2p1 128x4s2p1 256x4s2p1 128x4s1p0")
+    half = dict(layers="32x4s2p1 64x4s2p1 128x4s2p1 128x4s1p0")
+    deep = dict(layers="64x3s1p1 64x3s1p1 64x3s1p1 64x4s2p1 128x4s2p1 256x4s2p1 128x4s1p0")
+    rate = dict(size=4, layers="128x4s1p0")
+    bf16, several = dict(precision="bf16"), dict(threads=many)
+    listed = [
+        Case("move", "move", 128, **full, wanted=2.0),
+        Case("move-threads", "move", 128, **full, **several, wanted=2.0),
+        Case("move-scaling", "scaling", 128, **full, **several, wanted=1.85),
+        Case("move-bf16", "move", 128, **full, **bf16, wanted=2.0),
+        Case("move-bf16-threads", "move", 128, **full, **bf16, **several, wanted=2.0),
+        Case("move-avx2", "move", 128, **full, isa="avx2", wanted=1.5),
+        Case("move-n64", "move", 64, **full),
+        Case("move-n256", "move", 256, **full),
+        Case("move-half", "move", 128, **half),
+        Case("move-3x3", "move", 32, **deep, wanted=1.5),
+        Case("move-64x64", "move", 64, **preset("celeba64"), wanted=1.5),
+        Case("move-128x128", "move", 16, **preset("imagenet128"), wanted=1.5),
+        Case("game", "game", 128, **full, wanted=2.0),
+        Case("game-threads", "game", 128, **full, **several, wanted=2.0),
+        Case("game-bf16", "game", 128, **full, **bf16, wanted=2.0),
+        Case("rate-10", "rate", 256, **rate, classes=10, wanted=5.0),
+        Case("rate-10-n2048", "rate", 2048, **rate, classes=10),
+        Case("rate-1000", "rate", 2048, **rate, classes=1000),
+        Case("encode-n1", "encode", 1, **full, wanted=2.0),
+        Case("encode-n256", "encode", 256, **full, wanted=2.0),
+        Case("encode-n256-threads", "encode", 256, **full, **several, wanted=2.0),
+    ]
+    for item in data or [""]:
+        path, _, size = item.partition(":")
+        name = Path(path).name.split(".")[0]
+        size = int(size or 32)
+        listed.append(Case(f"loader-{name}" if name else "loader", "loader", 64, size=size, data=path,
+                           batches=64 if size <= 32 else 4, wanted=2.0))
+    return listed
+
+
+def csctrl_command(case, threads):
+    config = [f"threads={threads}", f"isa={case.isa}", f"precision={case.precision}", "data.channels=3",
+              f"data.size={case.size}", f"{'eval' if case.workload == 'encode' else 'train'}.batch={case.batch}"]
+    if case.layers:
+        config.append(f"model.layers={case.layers}")
+    if case.data:
+        config += [f"data.path={case.data}", "data.flip=true", "data.holdout=0", "data.prefetch=1", f"train.batches={case.batches}"]
+    workload = "move" if case.workload == "scaling" else case.workload
+    return [str(args.build / "bench" / "csctrl_bench"), workload, str(case.classes), *config]
+
+
+def peer_commands(case):
+    """(label, command) of every peer of the case."""
+    if case.workload == "scaling":
+        return [("csctrl, 1 thread", csctrl_command(case, 1))]
+    shared = dict(threads=case.threads, batch=case.batch, size=case.size, channels=3, layers=case.layers)
+    if case.workload in ("move", "game"):
+        script, variants = "torch_train.py", [
+            (f"torch {'compile' if compiled else 'eager'}, {'channels_last' if last else 'contiguous'}, "
+             f"{'convolution_backward' if backward else 'conv_transpose2d'}",
+             dict(workload=case.workload, bf16=case.precision == "bf16", compiled=compiled, channels_last=last,
+                  backward=backward))
+            for compiled in (False, True) for last in (False, True) for backward in (False, True)]
+    elif case.workload == "rate":
+        script, variants = "torch_rate.py", [
+            (f"torch {'compile' if compiled else 'eager'}, {form}",
+             dict(form=form, compiled=compiled, classes=case.classes, features=128))
+            for form, compiled in (("loop", False), ("smaller", False), ("batched", False), ("batched", True))]
+    elif case.workload == "encode":
+        script, variants = "onnx_encode.py", [("ONNX Runtime", {})]
+    else:
+        folder = str(unpacked(case.data))
+        script, variants = "torchvision_loader.py", [
+            (f"torchvision, {form}", dict(form=form, folder=folder, batches=case.batches)) for form in ("pil", "tensor")]
+    return [(label, [str(args.venv / "bin" / "python"), str(PEERS / script), json.dumps(shared | own)])
+            for label, own in variants]
+
+
+def unpacked(path):
+    """The folder of class folders in a tar, unpacked once under build/; torchvision reads no tar."""
+    base = ROOT / "build" / "bench-data" / Path(path).name.split(".")[0]
+    if not base.exists():
+        part = base.with_name(base.name + ".part")
+        with tarfile.open(path) as tar:
+            tar.extractall(part / "all", filter="data")
+        part.rename(base)
+    first = next(f for f in sorted(base.rglob("*")) if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    return first.parent.parent  # without class folders, "all" is the one class
+
+
+# ---------------------------------------------------------------- workers
+class NotRun(Exception):
+    """Why something was not run, in one line."""
+
+
+class Worker:
+    """A process that repeats one workload on request."""
+
+    def __init__(self, command, case, threads):
+        cpus = ",".join(map(str, args.cpus[-threads:]))
+        env = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        if "csctrl_bench" in command[0]:
+            env["GOMP_SPINCOUNT"] = "1000"  # what the csctrl program sets for itself
+        if case.isa == "avx2":
+            env |= {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+                    "OPENBLAS_CORETYPE": "Haswell"}
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(["taskset", "-c", cpus, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.errors, text=True, env=env)
+        self.peak_mib = 0.0
+
+    def __enter__(self):
+        facts = self.answer()
+        self.images, self.base_mib = facts["images"], facts["base_kib"] / 1024
+        self.flops = facts.get("flops", 0.0)
+        self.repetitions = max(1, round(TURN_SECONDS / self.turn(1)))
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.process.wait()
+            self.errors.seek(0)
+            last = [text.strip() for text in self.errors if text.strip()] or [f"exit status {code}"]
+            raise NotRun(last[-1])
+        return json.loads(line)
+
+    def turn(self, repetitions=None):
+        """Median seconds of a turn's repetitions."""
+        self.process.stdin.write(f"{repetitions or self.repetitions}\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        self.peak_mib = answer["peak_kib"] / 1024
+        return statistics.median(answer["seconds"])
+
+
+@dataclasses.dataclass
+class Series:
+    """One process's times for one image, and its memory."""
+    label: str
+    seconds: list
+    batch: int
+    peak_mib: float
+    base_mib: float
+    flops: float = 0.0
+    ratios: list = dataclasses.field(default_factory=list)  # peer over csctrl, a round
+
+    def rate(self):
+        return 1 / statistics.median(self.seconds)
+
+
+def series(label, worker, seconds):
+    return Series(label, [s / worker.images for s in seconds], worker.images, worker.peak_mib, worker.base_mib,
+                  worker.flops / worker.images if worker.images else worker.flops)
+
+
+def play(case, label, command):
+    """csctrl and one peer in turns. The machine's peak takes its turn too."""
+    threads = 1 if case.workload == "scaling" else case.threads
+    peak_name = "peak-bf16" if case.precision == "bf16" else "peak"
+    peak_command = [str(args.build / "bench" / "csctrl_bench"), peak_name, "0", f"threads={case.threads}", f"isa={case.isa}"]
+    with Worker(csctrl_command(case, case.threads), case, case.threads) as ours, \
+            Worker(command, case, threads) as theirs, Worker(peak_command, case, case.threads) as peak:
+        mine, other, flops = [], [], []
+        for _ in range(args.rounds):
+            for worker, times in ((ours, mine), (theirs, other), (theirs, other), (ours, mine)):
+                times.append(worker.turn())
+            flops.append(peak.flops / peak.turn())
+        a, b = series("csctrl", ours, mine), series(label, theirs, other)
+        a.flops, b.flops = ours.flops / ours.images, ours.flops / ours.images
+        b.ratios = [sum(b.seconds[i:i + 2]) / sum(a.seconds[i:i + 2]) for i in range(0, len(mine), 2)]
+        return a, b, statistics.median(flops)
+
+
+# ---------------------------------------------------------------- the table
+HEADER = f"{'':50} {'ms':>10} {'lowest':>10} {'highest':>10} {'images/s':>10} {'GFLOP/s':>8} {'of peak':>7} {'MiB':>7} {'own MiB':>7} " \
+         f"{'times csctrl (lowest, highest)':>30}"
+
+
+def row(s, peak):
+    ms = [1e3 * s.batch * f(s.seconds) for f in (statistics.median, min, max)]
+    gflops = s.flops * s.rate() * 1e-9
+    work = f"{gflops:8.1f} {100 * gflops * 1e9 / peak:6.0f}%" if gflops else f"{'':8} {'':7}"
+    ratio = f"{statistics.median(s.ratios):14.2f} ({min(s.ratios):.2f}, {max(s.ratios):.2f})" if s.ratios else ""
+    return f"{s.label:50} {ms[0]:10.3f} {ms[1]:10.3f} {ms[2]:10.3f} {s.rate():10.1f} {work} {s.peak_mib:7.0f} " \
+           f"{s.peak_mib - s.base_mib:7.0f} {ratio:>30}"
+
+
+def verdict(case, ours, peers):
+    """The case's line of the summary."""
+    if not peers:
+        return f"{case.name:28} not run"
+    best = min(peers, key=lambda p: statistics.median(p.ratios))
+    least = min(peers, key=lambda p: p.peak_mib - p.base_mib)
+    ratio = statistics.median(best.ratios)
+    memory = (least.peak_mib - least.base_mib) / max(1.0, ours.peak_mib - ours.base_mib)
+    wanted = f"{case.wanted:.2f} {'yes' if ratio >= case.wanted else 'NO'}" if case.wanted else ""
+    enough = ("yes" if memory >= MEMORY_WANTED else "NO") if case.workload in ("move", "game") else ""
+    return f"{case.name:28} {ratio:6.2f}  {wanted:8}  {memory:6.2f} {enough:3}  {best.label}"
+
+
+def describe(case):
+    facts = [f"{case.threads} thread{'s' if case.threads > 1 else ''}", case.precision]
+    if case.isa != "auto":
+        facts.append(case.isa)
+    if case.workload == "rate":
+        return ", ".join([f"{case.batch} rows, 128 features, {case.classes} classes", *facts])
+    if case.workload == "loader":
+        return f"{Path(case.data).name}, {case.size}x{case.size}, 1 core"
+    return ", ".join([f"batch {case.batch} of 3x{case.size}x{case.size}, {case.layers}", *facts])
+
+
+def run_case(case):
+    """Section of the result: lines."""
+    today = datetime.date.today().isoformat()
+    head = f"== {case.name}: {describe(case)}"
+    rows, mine, peers, peaks = [], [], [], []
+    try:
+        if case.threads > len(args.cpus):
+            raise NotRun(f"needs {case.threads} processors, found {len(args.cpus)}")
+        if case.workload == "loader" and not case.data:
+            raise NotRun("give --data PATH of a tar of class folders of JPEGs")
+        with Worker(csctrl_command(case, case.threads), case, case.threads):
+            pass  # without csctrl there is nothing to compare
+        for label, command in peer_commands(case):
+            try:
+                ours, theirs, peak = play(case, label, command)
+                mine.append(ours), peers.append(theirs), peaks.append(peak)
+                rows.append(theirs)
+            except NotRun as reason:
+                rows.append(f"{label:50} not run: {reason}")
+            print(f"   {label}", file=sys.stderr, flush=True)
+    except (NotRun, OSError) as reason:
+        return [head, f"{today}; {versions()}", f"not run: {reason}", verdict(case, None, [])]
+    if not peers:
+        return [head, f"{today}; {versions()}", *rows, verdict(case, None, [])]
+    ours = dataclasses.replace(mine[0], seconds=[s for m in mine for s in m.seconds], peak_mib=max(m.peak_mib for m in mine))
+    peak = statistics.median(peaks)
+    facts = f"{today}; {args.rounds} rounds; {versions()}; peak {peak * 1e-9:.0f} GFLOP/s"
+    table = [row(ours, peak), *(r if isinstance(r, str) else row(r, peak) for r in rows)]
+    return [head, facts, HEADER, *table, verdict(case, ours, peers)]
+
+
+@functools.cache
+def versions():
+    """Of csctrl and its peers."""
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    code = "from importlib.metadata import version as v\n" \
+           "print(', '.join(f'{n} {v(n)}' for n in ('torch', 'torchvision', 'onnxruntime')))"
+    try:
+        peers = subprocess.run([args.venv / "bin" / "python", "-c", code], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        peers = ""
+    return f"csctrl {commit.stdout.strip()}, {peers or 'no peers installed'}"
+
+
+# ---------------------------------------------------------------- the result file
+def processor():
+    found = re.search(r"^model name\s*: (.+)", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1].strip() if found else platform.machine()
+
+
+def write_result(path, fresh):
+    """Sections of this run replace those of the same name, all others stay."""
+    old = path.read_text() if path.exists() else ""
+    kept = {part.split(":")[0]: ["== " + part.rstrip()] for part in re.split(r"^== ", old, flags=re.M)[1:]}
+    for lines in fresh:
+        kept[lines[0][3:].split(":")[0]] = lines
+    order = [case.name for case in cases(args.threads, args.data)]
+    names = sorted(kept, key=lambda name: (order.index(name) if name in order else len(order), name))
+    sections = ["\n".join(kept[name]) for name in names]
+    summary = [section.rstrip().splitlines()[-1] for section in sections]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([
+        f"{processor()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}", "",
+        f"{'case':28} {'times':>6}  {'wanted':8}  {'memory':10}  the fastest peer", *summary, "",
+        "\n\n".join(sections), ""]))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="WORD", action="append", default=[],
+                        help="run only cases whose name contains WORD (repeatable); =NAME for that one alone")
+    parser.add_argument("--list", action="store_true", help="list the cases and end")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds a peer (7)")
+    parser.add_argument("--quick", action="store_true", help="one round: does everything run? Figures mean little")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help="of the cases with several threads (2)")
+    parser.add_argument("--cpus", type=lambda text: [int(c) for c in text.split(",")], default=sorted(os.sched_getaffinity(0)),
+                        help="processors to use, as 2,3; a case takes the last of them (all of this process)")
+    parser.add_argument("--data", metavar="PATH[:SIZE]", action="append", default=[],
+                        help="tar of class folders of JPEGs for the loader, and the side to resize to (repeatable; 32)")
+    parser.add_argument("--out", type=Path, help="result file (bench/results/PROCESSOR.txt)")
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="CMake's build folder")
+    parser.add_argument("--venv", type=Path, default=ROOT / "build" / "bench-venv", help="made by bench/setup.sh")
+    parsed = parser.parse_args()
+    if parsed.quick:
+        parsed.rounds = 1
+    return parsed
+
+
+def chosen(case):
+    return not args.only or any(w[1:] == case.name if w[0] == "=" else w in case.name for w in args.only)
+
+
+def main():
+    listed = [case for case in cases(args.threads, args.data) if chosen(case)]
+    if args.list:
+        print("\n".join(f"{case.name:28} {describe(case)}" for case in listed))
+        return 0
+    if not listed:
+        print(f"bench: no case has {' or '.join(args.only)} in its name; see --list", file=sys.stderr)
+        return 1
+    slug = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
+    path = args.out or ROOT / "bench" / "results" / f"{slug}.txt"
+    for case in listed:
+        start = time.monotonic()
+        print(f"{case.name} ...", file=sys.stderr, flush=True)
+        lines = run_case(case)
+        write_result(path, [lines])
+        print("\n".join(lines), f"({time.monotonic() - start:.0f} s)\n", sep="\n", flush=True)
+    print(f"bench: wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    args = parse()
+    sys.exit(main())
