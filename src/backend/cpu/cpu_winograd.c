@@ -158,7 +158,7 @@ static void image_items(const void *args, int64_t begin, int64_t end)
     float *frame = (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
 
     for (int64_t i = begin; i < end; i++)
-        k->image_side(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width, frame);
+        k->image_side(s->args, (int)(i % s->images), (int)(i / s->images) * k->width, frame);
 }
 
 /* V <- (from) the image. */
@@ -175,7 +175,7 @@ static void code_in_items(const void *args, int64_t begin, int64_t end)
     const ct_winograd_kernels *k = kernels(s->ex);
 
     for (int64_t i = begin; i < end; i++)
-        k->code_in(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
+        k->code_in(s->args, (int)(i % s->images), (int)(i / s->images) * k->width);
 }
 
 static void code_in(stage *s, ct_stack P, ct_code_in side)
@@ -191,7 +191,7 @@ static void code_out_items(const void *args, int64_t begin, int64_t end)
     const ct_winograd_kernels *k = kernels(s->ex);
 
     for (int64_t i = begin; i < end; i++)
-        k->code_out(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
+        k->code_out(s->args, (int)(i % s->images), (int)(i / s->images) * k->width);
 }
 
 static void code_out(stage *s, ct_code_out side)
