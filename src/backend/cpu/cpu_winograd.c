@@ -16,7 +16,7 @@
 
 /* V, P and M of a chunk together, and the columns of a product that one thread computes at a time.
  */
-enum { CHUNK_BYTES = 16 << 20, GROUP = 4 };
+enum { CHUNK_BYTES = 4 << 20, GROUP = 4 };
 
 /* Fewer rows than this and reading U takes longer than computing with it. */
 enum { FEW_ROWS = 32 };
