@@ -26,6 +26,8 @@ typedef struct ct_resample_kernel {
 
 typedef struct ct_resampler {
     ct_resample_kernel across, down;
+    int32_t *wide;   /* a row of the input; owns the memory of the next two */
+    int32_t *sum;    /* a row of the output */
     uint8_t *narrow; /* [in height, width, channels] */
     size_t room;
 } ct_resampler;
