@@ -31,12 +31,19 @@ typedef struct ct_geom {
     int kernel, stride, pad;
 } ct_geom;
 
+/* Multiplications of a convolution as it is written. */
+static inline double ct_geom_products(const ct_geom *g)
+{
+    return (double)g->n * g->oh * g->ow * g->atoms * g->c * g->kernel * g->kernel;
+}
+
 /* One dictionary at one geometry: what a backend prepared for it. The memory is planned by the
  * layer: after conv_create it declares packed_bytes (lives as long as the layer) and scratch_bytes
  * (within one call) and lets `packed` and `scratch` be bound to them. */
 typedef struct ct_conv {
     ct_geom geom;
     size_t packed_bytes, scratch_bytes;
+    double products; /* multiplications of one analysis, as many of a synthesis or a gradient */
     void *packed, *scratch;
     void *impl; /* backend's own; released by conv_destroy */
 } ct_conv;

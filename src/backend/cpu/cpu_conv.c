@@ -87,6 +87,8 @@ static void lay_out(ct_conv *conv, plan *p)
     const size_t dictionary = aligned(dictionary_bytes(&conv->geom));
     size_t packed = 0, scratch = 0;
 
+    conv->products = ct_geom_products(&conv->geom);
+
     if (p->flat) {
         packed = dictionary;
         scratch = dictionary;
@@ -94,6 +96,7 @@ static void lay_out(ct_conv *conv, plan *p)
     if (p->winograd != NULL) {
         packed = ct_winograd_packed_bytes(p->winograd);
         scratch = ct_winograd_scratch_bytes(p->winograd);
+        conv->products = ct_winograd_products(p->winograd);
     }
     if (p->direct != NULL) {
         packed = aligned(ct_direct_packed_bytes(p->direct));

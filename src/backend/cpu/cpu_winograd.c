@@ -128,6 +128,11 @@ size_t ct_winograd_scratch_bytes(const ct_winograd *w)
     return lay_out(w, NULL, NULL).scratch_bytes;
 }
 
+double ct_winograd_products(const ct_winograd *w)
+{
+    return (double)w->matrices * w->tiles * w->tiling.g.n * w->columns * w->tiling.g.atoms;
+}
+
 /* ---- stages: each spreads its items over the threads */
 
 typedef struct stage {

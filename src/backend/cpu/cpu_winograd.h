@@ -17,6 +17,7 @@ void ct_winograd_destroy(ct_winograd **winograd);
 
 size_t ct_winograd_packed_bytes(const ct_winograd *w);
 size_t ct_winograd_scratch_bytes(const ct_winograd *w);
+double ct_winograd_products(const ct_winograd *w); /* multiplications of an analysis */
 
 /* The operations of ops.h; memory is that of the ct_conv. */
 void ct_winograd_pack(ct_exec *ex, const ct_winograd *w, const ct_conv *conv, const ct_tensor *W);

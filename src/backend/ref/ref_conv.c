@@ -19,6 +19,7 @@ static csctrl_status conv_create(ct_exec *ex, const ct_geom *geom, ct_conv *conv
         .geom = *geom,
         .packed_bytes = weights * sizeof(real),
         .scratch_bytes = weights * sizeof(double),
+        .products = ct_geom_products(geom),
     };
     return CSCTRL_OK;
 }
