@@ -118,6 +118,11 @@ static csctrl_status decode(decoder *d, const void *data, size_t size, int chann
                             .height = (int)d->info.output_height,
                             .channels = channels,
                             .data = ct_alloc(stride * d->info.output_height)};
+    if (d->info.scale_denom > 1) {
+        d->pixels.reduction = (int)d->info.scale_denom;
+        d->pixels.full_width = (int)d->info.image_width;
+        d->pixels.full_height = (int)d->info.image_height;
+    }
     if (d->pixels.data == NULL)
         return CSCTRL_E_NOMEM;
     while (d->info.output_scanline < d->info.output_height) {

@@ -99,21 +99,35 @@ void ct_fitter_destroy(ct_fitter **fitter)
     *fitter = NULL;
 }
 
+/* The centre square of the image in the file, and the pixels that it touches. */
+static ct_region centre_square(const ct_pixels *p)
+{
+    const bool reduced = p->reduction > 1;
+    const int by = reduced ? p->reduction : 1;
+    const int width = reduced ? p->full_width : p->width;
+    const int height = reduced ? p->full_height : p->height;
+    const int side = width < height ? width : height;
+    const int left = (width - side) / 2, top = (height - side) / 2;
+    const size_t channels = (size_t)p->channels, stride = (size_t)p->width * channels;
+    const uint8_t *first = p->data + (size_t)(top / by) * stride + (size_t)(left / by) * channels;
+
+    return (ct_region){.data = first,
+                       .width = (left + side + by - 1) / by - left / by,
+                       .height = (top + side + by - 1) / by - top / by,
+                       .channels = p->channels,
+                       .stride = stride,
+                       .left = (double)(left % by) / by,
+                       .top = (double)(top % by) / by,
+                       .side = (double)side / by};
+}
+
 csctrl_status ct_fitter_run(ct_fitter *fitter, const ct_pixels *pixels, int size, uint8_t *planes)
 {
-    const int side = pixels->width < pixels->height ? pixels->width : pixels->height;
     const size_t channels = (size_t)pixels->channels, count = (size_t)size * (size_t)size;
-    const size_t stride = (size_t)pixels->width * channels;
-    const size_t left = (size_t)(pixels->width - side) / 2,
-                 top = (size_t)(pixels->height - side) / 2;
-    const ct_region square = {.data = pixels->data + top * stride + left * channels,
-                              .width = side,
-                              .height = side,
-                              .channels = pixels->channels,
-                              .stride = stride};
+    const ct_region square = centre_square(pixels);
 
     if (channels == 1) /* one plane is what resampling gives */
-        return ct_resampler_run(&fitter->resampler, &square, size, size, planes);
+        return ct_resampler_run(&fitter->resampler, &square, size, planes);
     if (fitter->resized == NULL || count * channels > fitter->room) {
         ct_free(fitter->resized);
         fitter->resized = ct_alloc(count * channels);
@@ -121,7 +135,7 @@ csctrl_status ct_fitter_run(ct_fitter *fitter, const ct_pixels *pixels, int size
             return CSCTRL_E_NOMEM;
         fitter->room = count * channels;
     }
-    CT_TRY(ct_resampler_run(&fitter->resampler, &square, size, size, fitter->resized));
+    CT_TRY(ct_resampler_run(&fitter->resampler, &square, size, fitter->resized));
     for (size_t c = 0; c < channels; c++)
         for (size_t i = 0; i < count; i++)
             planes[c * count + i] = fitter->resized[i * channels + c];

@@ -12,6 +12,8 @@ enum { CT_PIXELS_MAX = 64000000 }; /* width * height that a decoder accepts */
 typedef struct ct_pixels {
     int width, height, channels; /* channels 1 or 3 */
     uint8_t *data;
+    int reduction;               /* 2, 4 or 8 when the decoder scaled a JPEG down; else 0 */
+    int full_width, full_height; /* then, its size in the file; the last pixels may cover less */
 } ct_pixels;
 
 /* Decode a JPEG or PNG from memory, told by its first bytes. channels: 1 or 3 (converted).
@@ -23,17 +25,19 @@ csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name, 
 void ct_pixels_free(ct_pixels *pixels);
 
 /* at_least for an image that will be fitted to `size`, wherever it is read: the same file has to
- * give the same input. Twice the size leaves the last reduction to the better filter. */
+ * give the same input. A quarter more than the size leaves the last part of the reduction to the
+ * better filter: photos come out at a PSNR of about 40 dB to those reduced by that filter alone. */
 static inline int ct_pixels_at_least(int size)
 {
-    return 2 * size;
+    return size + (size + 3) / 4;
 }
 
 /* PNG into memory (owned: ct_free). */
 csctrl_status ct_pixels_encode_png(const ct_pixels *pixels, uint8_t **data, size_t *size);
 
 /* Centre-crop to a square, resize with antialiasing (Keys bicubic a = -0.5 with support scaled for
- * reduction, as Pillow), result in 0..255 as u8 planes [channels, size, size]. */
+ * reduction, as Pillow), result in 0..255 as u8 planes [channels, size, size]. The square is the
+ * one of the file, also where a JPEG was scaled down while decoding. */
 csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes);
 
 /* The same for many images on one thread: weights and working memory are kept, so that further

@@ -30,15 +30,15 @@ static double keys(double x)
     return 0.0;
 }
 
-static void fill_weights(kernel *k, int position, int in, double scale, double *real)
+static void fill_weights(kernel *k, int position, double scale, double *real)
 {
     const double filter_scale = scale < 1.0 ? 1.0 : scale, support = 2.0 * filter_scale;
-    const double center = (position + 0.5) * scale;
+    const double center = k->start + (position + 0.5) * scale;
     int first = (int)(center - support + 0.5), last = (int)(center + support + 0.5);
     double sum = 0.0;
 
     first = first < 0 ? 0 : first;
-    last = last > in ? in : last;
+    last = last > k->in ? k->in : last;
     const int count = last - first;
     for (int i = 0; i < count; i++) {
         real[i] = keys((i + first - center + 0.5) * (1.0 / filter_scale));
@@ -53,17 +53,17 @@ static void fill_weights(kernel *k, int position, int in, double scale, double *
     k->count[position] = count;
 }
 
-/* Weights of every output position along one axis; nothing to do when the sizes are the same as
- * before. */
-static csctrl_status kernel_make(kernel *k, int in, int out)
+/* Weights of every output position along one axis of `in` pixels, from start to start + extent;
+ * nothing to do when all is as before. */
+static csctrl_status kernel_make(kernel *k, int in, double start, double extent, int out)
 {
-    const double scale = (double)in / out;
+    const double scale = extent / out;
 
-    if (k->weight != NULL && k->in == in && k->out == out)
+    if (k->weight != NULL && k->in == in && k->start == start && k->extent == extent &&
+        k->out == out)
         return CSCTRL_OK;
     kernel_free(k);
-    k->in = in;
-    k->out = out;
+    *k = (kernel){.in = in, .out = out, .start = start, .extent = extent};
     k->taps = (int)ceil(2.0 * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
     k->first = ct_alloc((size_t)out * sizeof *k->first);
     k->count = ct_alloc((size_t)out * sizeof *k->count);
@@ -71,7 +71,7 @@ static csctrl_status kernel_make(kernel *k, int in, int out)
     double *real = ct_alloc((size_t)k->taps * sizeof *real);
     const bool ok = k->first != NULL && k->count != NULL && k->weight != NULL && real != NULL;
     for (int i = 0; ok && i < out; i++)
-        fill_weights(k, i, in, scale, real);
+        fill_weights(k, i, scale, real);
     ct_free(real);
     if (!ok)
         kernel_free(k);
@@ -82,7 +82,7 @@ static csctrl_status kernel_make(kernel *k, int in, int out)
  * pixel on, whatever the channels, and those past its channels are overwritten by the next pixel.
  */
 
-enum { LANES = 4 };
+enum { LANES = 4, ROWS = 4, HALF = 1 << (PRECISION - 1) };
 typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -95,21 +95,35 @@ INLINE void round_off(const int32_t *sum, size_t count, uint8_t *out)
     }
 }
 
-/* A row: sum[x] = sum_t weight[x][t] * in[first[x] + t]. */
-INLINE void filter_across(const kernel *k, const uint8_t *in, size_t channels, int32_t *wide,
-                          int32_t *sum, uint8_t *out)
+/* ROWS rows at once, since weights are few and the loop over them is short:
+ * out[x] = sum_t weight[x][t] * in[first[x] + t]. wide and sum are rows `room` apart. */
+INLINE void filter_across(const ct_resampler *r, const ct_region *in, size_t y, int32_t *sum)
 {
-    for (size_t i = 0; i < (size_t)k->in * channels; i++)
-        wide[i] = in[i];
-    for (size_t x = 0; x < (size_t)k->out; x++) {
-        const int32_t *from = wide + (size_t)k->first[x] * channels;
-        const int32_t *weight = k->weight + x * (size_t)k->taps;
-        lanes total = (lanes){0} + (1 << (PRECISION - 1));
-        for (int t = 0; t < k->count[x]; t++)
-            total += *(const lanes *)(from + (size_t)t * channels) * weight[t];
-        *(lanes *)(sum + x * channels) = total;
+    const kernel *k = &r->across;
+    const size_t channels = (size_t)in->channels, room = r->wide_room;
+    const size_t last = (size_t)in->height - 1, row = (size_t)k->out * channels;
+    const size_t width = (size_t)k->in * channels;
+
+    for (size_t i = 0; i < ROWS; i++) {
+        const uint8_t *from = in->data + (y + i < last ? y + i : last) * in->stride;
+        int32_t *wide = r->wide + i * room;
+        for (size_t j = 0; j < width; j++)
+            wide[j] = from[j];
     }
-    round_off(sum, (size_t)k->out * channels, out);
+    for (size_t x = 0; x < (size_t)k->out; x++) {
+        const int32_t *from = r->wide + (size_t)k->first[x] * channels;
+        const int32_t *weight = k->weight + x * (size_t)k->taps;
+        lanes total[ROWS];
+        for (int i = 0; i < ROWS; i++)
+            total[i] = (lanes){0} + HALF;
+        for (int t = 0; t < k->count[x]; t++, from += channels)
+            for (size_t i = 0; i < ROWS; i++)
+                total[i] += *(const lanes *)(from + i * room) * weight[t];
+        for (size_t i = 0; i < ROWS; i++)
+            *(lanes *)(sum + i * (row + LANES) + x * channels) = total[i];
+    }
+    for (size_t i = 0; i < ROWS && y + i <= last; i++)
+        round_off(sum + i * (row + LANES), row, r->narrow + (y + i) * row);
 }
 
 /* Row y of the output: sum = sum_t weight[y][t] * in[first[y] + t]. */
@@ -119,7 +133,7 @@ INLINE void filter_down(const kernel *k, size_t y, const uint8_t *in, size_t row
     const int32_t *weight = k->weight + y * (size_t)k->taps;
 
     for (size_t i = 0; i < row; i++)
-        sum[i] = 1 << (PRECISION - 1);
+        sum[i] = HALF;
     for (int t = 0; t < k->count[y]; t++) {
         const uint8_t *from = in + (size_t)(k->first[y] + t) * row;
         for (size_t i = 0; i < row; i++)
@@ -132,9 +146,8 @@ INLINE void filter(const ct_resampler *r, const ct_region *in, uint8_t *out)
 {
     const size_t channels = (size_t)in->channels, row = (size_t)r->across.out * channels;
 
-    for (size_t y = 0; y < (size_t)r->down.in; y++)
-        filter_across(&r->across, in->data + y * in->stride, channels, r->wide, r->sum,
-                      r->narrow + y * row);
+    for (size_t y = 0; y < (size_t)in->height; y += ROWS)
+        filter_across(r, in, y, r->sum);
     for (size_t y = 0; y < (size_t)r->down.out; y++)
         filter_down(&r->down, y, r->narrow, row, r->sum, out + y * row);
 }
@@ -159,11 +172,11 @@ static bool has_avx2(void)
 #define filter_avx2 filter
 #endif
 
-/* Memory for an image of `height` rows to become `row` values wide, from `wide`. */
-static csctrl_status make_room(ct_resampler *r, size_t wide, size_t row, size_t height)
+/* Memory for `height` rows of `in` values that become rows of `out` values. */
+static csctrl_status make_room(ct_resampler *r, size_t in, size_t out, size_t height)
 {
-    const size_t sums = wide + row + 2 * LANES; /* the last pixel's lanes end behind the row */
-    const size_t needed = sums * sizeof(int32_t) + row * height;
+    const size_t wide = in + LANES, sum = out + LANES; /* the last pixel's lanes end behind it */
+    const size_t words = ROWS * (wide + sum), needed = words * sizeof(int32_t) + out * height;
 
     if (r->wide == NULL || needed > r->room) {
         ct_free(r->wide);
@@ -172,24 +185,25 @@ static csctrl_status make_room(ct_resampler *r, size_t wide, size_t row, size_t 
             return CSCTRL_E_NOMEM;
         r->room = needed;
     }
-    memset(r->wide + wide, 0, LANES * sizeof(int32_t));
-    r->sum = r->wide + wide + LANES;
-    r->narrow = (uint8_t *)(r->wide + sums);
+    r->wide_room = wide;
+    for (size_t i = 1; i <= ROWS; i++)
+        memset(r->wide + i * wide - LANES, 0, LANES * sizeof(int32_t));
+    r->sum = r->wide + ROWS * wide;
+    r->narrow = (uint8_t *)(r->wide + words);
     return CSCTRL_OK;
 }
 
-csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int width, int height,
-                               uint8_t *out)
+csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int size, uint8_t *out)
 {
-    const size_t channels = (size_t)in->channels, row = (size_t)width * channels;
+    const size_t channels = (size_t)in->channels, row = (size_t)size * channels;
 
-    if (in->width == width && in->height == height) { /* the filter is 1 at 0 and 0 elsewhere */
-        for (int y = 0; y < height; y++)
+    if (in->width == size && in->height == size && in->side == size) { /* the filter is 1 at 0 */
+        for (int y = 0; y < size; y++)
             memcpy(out + (size_t)y * row, in->data + (size_t)y * in->stride, row);
         return CSCTRL_OK;
     }
-    CT_TRY(kernel_make(&resampler->across, in->width, width));
-    CT_TRY(kernel_make(&resampler->down, in->height, height));
+    CT_TRY(kernel_make(&resampler->across, in->width, in->left, in->side, size));
+    CT_TRY(kernel_make(&resampler->down, in->height, in->top, in->side, size));
     CT_TRY(make_room(resampler, (size_t)in->width * channels, row, (size_t)in->height));
     (has_avx2() ? filter_avx2 : filter)(resampler, in, out);
     return CSCTRL_OK;

@@ -109,6 +109,40 @@ static void test_large_images_equal_pillow(void **state)
     free(planes);
 }
 
+/* A slope that the decoder has halved: pixel i stands for the file's 2 i and 2 i + 1. The square is
+ * the file's, though its edges lie within pixels; off by half of one shows as two levels. */
+static void test_reduced_images_keep_their_place(void **state)
+{
+    const int sides[][2] = {{61, 31}, {31, 61}, {62, 32}, {60, 33}, {33, 33}};
+    enum { SIZE = 16, EDGE = 2 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+        const int width = sides[i][0], height = sides[i][1];
+        uint8_t data[2][64 * 64], planes[2][SIZE * SIZE];
+        const ct_pixels full = {.width = width, .height = height, .channels = 1, .data = data[0]};
+        const ct_pixels half = {.width = (width + 1) / 2,
+                                .height = (height + 1) / 2,
+                                .channels = 1,
+                                .data = data[1],
+                                .reduction = 2,
+                                .full_width = width,
+                                .full_height = height};
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+                data[0][y * width + x] = (uint8_t)(3 + 2 * (x + y));
+        for (int y = 0; y < half.height; y++)
+            for (int x = 0; x < half.width; x++)
+                data[1][y * half.width + x] = (uint8_t)(5 + 4 * (x + y));
+        expect_ok(ct_pixels_fit(&full, SIZE, planes[0]));
+        expect_ok(ct_pixels_fit(&half, SIZE, planes[1]));
+        for (int y = EDGE; y < SIZE - EDGE; y++)
+            for (int x = EDGE; x < SIZE - EDGE; x++)
+                assert_in_range(planes[1][y * SIZE + x] + 1, planes[0][y * SIZE + x],
+                                planes[0][y * SIZE + x] + 2);
+    }
+}
+
 static void test_flat_images_stay_flat(void **state)
 {
     uint8_t planes[40 * 40], data[30 * 30];
@@ -186,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_images_equal_pillow),
         cmocka_unit_test(test_large_images_equal_pillow),
+        cmocka_unit_test(test_reduced_images_keep_their_place),
         cmocka_unit_test(test_flat_images_stay_flat),
         cmocka_unit_test(test_second_run_allocates_nothing),
         cmocka_unit_test(test_out_of_memory),
