@@ -139,31 +139,33 @@ typedef struct stage {
     const ct_exec *ex;
     const ct_winograd *w;
     parts m;
-    int images;  /* of the chunk */
-    int vectors; /* of a row of the stage */
+    int images; /* of the chunk */
+    ct_side_kernel *kernel;
+    int items; /* images or rows that the kernel is run for */
     const void *args;
 } stage;
 
-static const ct_winograd_kernels *kernels(const ct_exec *ex)
+static const ct_winograd_kernels *kernels(const stage *s)
 {
-    return ((const ct_cpu *)ex->state)->winograd;
+    return ((const ct_cpu *)s->ex->state)->winograd;
 }
 
-static void run_stage(stage *s, ct_loop *loop, int items, int lanes, const void *args)
-{
-    s->vectors = lanes / kernels(s->ex)->width;
-    s->args = args;
-    ct_cpu_for(s->ex, (int64_t)items * s->vectors, 1, loop, s);
-}
-
-static void image_items(const void *args, int64_t begin, int64_t end)
+/* Item after item for each vector of lanes, so that the rows of a panel are written in order. */
+static void side_items(const void *args, int64_t begin, int64_t end)
 {
     const stage *s = args;
-    const ct_winograd_kernels *k = kernels(s->ex);
     float *frame = (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
 
     for (int64_t i = begin; i < end; i++)
-        k->image_side(s->args, (int)(i % s->images), (int)(i / s->images) * k->width, frame);
+        s->kernel(s->args, (int)(i % s->items), (int)(i / s->items) * kernels(s)->width, frame);
+}
+
+static void run_side(stage *s, ct_side_kernel *kernel, int items, int lanes, const void *side)
+{
+    s->kernel = kernel;
+    s->items = items;
+    s->args = side;
+    ct_cpu_for(s->ex, (int64_t)items * (lanes / kernels(s)->width), 1, side_items, s);
 }
 
 /* V <- (from) the image. */
@@ -171,39 +173,21 @@ static void image_side(stage *s, ct_image_side side)
 {
     side.t = &s->w->tiling;
     side.V = s->m.V;
-    run_stage(s, image_items, s->images, s->w->tiling.g.c, &side);
-}
-
-static void code_in_items(const void *args, int64_t begin, int64_t end)
-{
-    const stage *s = args;
-    const ct_winograd_kernels *k = kernels(s->ex);
-
-    for (int64_t i = begin; i < end; i++)
-        k->code_in(s->args, (int)(i % s->images), (int)(i / s->images) * k->width);
+    run_side(s, kernels(s)->image_side, s->images, s->w->tiling.g.c, &side);
 }
 
 static void code_in(stage *s, ct_stack P, ct_code_in side)
 {
     side.t = &s->w->tiling;
     side.P = P;
-    run_stage(s, code_in_items, s->images, s->w->tiling.g.atoms, &side);
-}
-
-static void code_out_items(const void *args, int64_t begin, int64_t end)
-{
-    const stage *s = args;
-    const ct_winograd_kernels *k = kernels(s->ex);
-
-    for (int64_t i = begin; i < end; i++)
-        k->code_out(s->args, (int)(i % s->images), (int)(i / s->images) * k->width);
+    run_side(s, kernels(s)->code_in, s->images, s->w->tiling.g.atoms, &side);
 }
 
 static void code_out(stage *s, ct_code_out side)
 {
     side.t = &s->w->tiling;
     side.M = s->m.M;
-    run_stage(s, code_out_items, s->images, s->w->tiling.g.atoms, &side);
+    run_side(s, kernels(s)->code_out, s->images, s->w->tiling.g.atoms, &side);
 }
 
 static void product_items(const void *args, int64_t begin, int64_t end)
@@ -262,24 +246,6 @@ static void to_weights(stage *s, ct_stack X, bool accumulate)
 
 /* ---- weights */
 
-static void weights_in_items(const void *args, int64_t begin, int64_t end)
-{
-    const stage *s = args;
-    const ct_winograd_kernels *k = kernels(s->ex);
-
-    for (int64_t i = begin; i < end; i++)
-        k->weights_in(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
-}
-
-static void weights_out_items(const void *args, int64_t begin, int64_t end)
-{
-    const stage *s = args;
-    const ct_winograd_kernels *k = kernels(s->ex);
-
-    for (int64_t i = begin; i < end; i++)
-        k->weights_out(s->args, (int)(i / s->vectors), (int)(i % s->vectors) * k->width);
-}
-
 static void transpose(stage *s, int64_t matrices, int64_t rows, int64_t cols, const float *from,
                       float *to)
 {
@@ -301,14 +267,14 @@ void ct_winograd_pack(ct_exec *ex, const ct_winograd *w, const ct_conv *conv, co
     /* [atoms, c, taps] -> [atoms, taps, c] and [c, taps, atoms] */
     transpose(&s, g->atoms, g->c, taps, W->data, s.m.w[0]);
     transpose(&s, 1, g->atoms, g->c * taps, W->data, s.m.w[1]);
-    run_stage(&s, weights_in_items, g->atoms, g->c,
-              &(ct_weights_side){.t = &w->tiling, .U = s.m.Ut, .w = s.m.w[0], .lanes = g->c});
-    run_stage(&s, weights_in_items, g->c, g->atoms,
-              &(ct_weights_side){.t = &w->tiling,
-                                 .U = s.m.U,
-                                 .w = s.m.w[1],
-                                 .lanes = g->atoms,
-                                 .rows_are_channels = true});
+    run_side(&s, kernels(&s)->weights_in, g->atoms, g->c,
+             &(ct_weights_side){.t = &w->tiling, .U = s.m.Ut, .w = s.m.w[0], .lanes = g->c});
+    run_side(&s, kernels(&s)->weights_in, g->c, g->atoms,
+             &(ct_weights_side){.t = &w->tiling,
+                                .U = s.m.U,
+                                .w = s.m.w[1],
+                                .lanes = g->atoms,
+                                .rows_are_channels = true});
 }
 
 /* dW += scale G* dU */
@@ -317,8 +283,8 @@ static void add_gradient(stage *s, double scale, ct_tensor *dW)
     const ct_geom *g = &s->w->tiling.g;
     const int taps = g->kernel * g->kernel;
 
-    run_stage(s, weights_out_items, g->atoms, g->c,
-              &(ct_weights_side){.t = &s->w->tiling, .U = s->m.dU, .w = s->m.w[0], .lanes = g->c});
+    run_side(s, kernels(s)->weights_out, g->atoms, g->c,
+             &(ct_weights_side){.t = &s->w->tiling, .U = s->m.dU, .w = s->m.w[0], .lanes = g->c});
     transpose(s, g->atoms, taps, g->c, s->m.w[0], s->m.w[1]);
     ct_cpu_for(s->ex, csctrl_tensor_count(dW), 1 << 14, ct_cpu_loops(s->ex)->axpby,
                &(ct_axpby_args){.x = s->m.w[1], .y = dW->data, .a = (float)scale, .b = 1});

@@ -192,8 +192,9 @@ static void image_pixels(const ct_image_side *s, int image, int channel, float *
     }
 }
 
-static void image_side(const ct_image_side *s, int image, int channel, float *frame)
+static void image_side(const void *side, int image, int channel, float *frame)
 {
+    const ct_image_side *s = side;
     const ct_tiling *t = s->t;
 
     if (s->adjoint) {
@@ -256,8 +257,11 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
         }
 }
 
-static void code_in(const ct_code_in *s, int image, int atom)
+static void code_in(const void *side, int image, int atom, float *frame)
 {
+    const ct_code_in *s = side;
+
+    (void)frame;
     if (s->t->taps == 2)
         code_in_tiles(s, image, atom, 2);
     else
@@ -324,8 +328,11 @@ CT_INLINE void code_out_kind(const ct_code_out *s, int image, int atom, const in
         code_out_tiles(s, image, atom, taps, CT_CODE_BACKWARD);
 }
 
-static void code_out(const ct_code_out *s, int image, int atom)
+static void code_out(const void *side, int image, int atom, float *frame)
 {
+    const ct_code_out *s = side;
+
+    (void)frame;
     if (s->t->taps == 2)
         code_out_kind(s, image, atom, 2);
     else
@@ -367,16 +374,22 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const int ta
     }
 }
 
-static void weights_in(const ct_weights_side *s, int row, int lane)
+static void weights_in(const void *side, int row, int lane, float *frame)
 {
+    const ct_weights_side *s = side;
+
+    (void)frame;
     if (s->t->taps == 2)
         weights(s, row, lane, 2, false);
     else
         weights(s, row, lane, 3, false);
 }
 
-static void weights_out(const ct_weights_side *s, int row, int lane)
+static void weights_out(const void *side, int row, int lane, float *frame)
 {
+    const ct_weights_side *s = side;
+
+    (void)frame;
     if (s->t->taps == 2)
         weights(s, row, lane, 2, true);
     else

@@ -71,15 +71,14 @@ typedef struct ct_weights_side {
     bool rows_are_channels;
 } ct_weights_side;
 
-/* Each does item number `item`: image (or row of w) times group of channels of a vector's width.
- * `frame` is memory for frame_h x frame_w x CT_LANES numbers. */
+/* One of the sides above, of image (or row of w) number `item`, for the vector of channels, atoms
+ * or lanes that begins at `lane`. `frame` is memory for frame_h x frame_w x CT_LANES numbers. */
+typedef void ct_side_kernel(const void *side, int item, int lane, float *frame);
+
 typedef struct ct_winograd_kernels {
-    int width;
-    void (*image_side)(const ct_image_side *s, int image, int channel, float *frame);
-    void (*code_in)(const ct_code_in *s, int image, int atom);
-    void (*code_out)(const ct_code_out *s, int image, int atom);
-    void (*weights_in)(const ct_weights_side *s, int row, int lane);
-    void (*weights_out)(const ct_weights_side *s, int row, int lane); /* w is written */
+    int width; /* of a vector */
+    ct_side_kernel *image_side, *code_in, *code_out;
+    ct_side_kernel *weights_in, *weights_out; /* G w GT, and its transpose into w */
 } ct_winograd_kernels;
 
 extern const ct_winograd_kernels ct_winograd_portable, ct_winograd_avx2, ct_winograd_avx512;
