@@ -29,6 +29,7 @@ static const target targets[] = {
     {"ref f64", "ref", "auto", CSCTRL_F64, 1e-9, 1e-9},
     {"ref f32", "ref", "auto", CSCTRL_F32, 2e-4, 2e-3},
     {"cpu", "cpu", "auto", CSCTRL_F32, 2e-4, 2e-3},
+    {"cpu avx2", "cpu", "avx2", CSCTRL_F32, 2e-4, 2e-3},
     {"cpu portable", "cpu", "portable", CSCTRL_F32, 2e-4, 2e-3},
 };
 
@@ -484,8 +485,12 @@ static void test_fixtures(void **state)
     const target *on = *state;
     const char *folder = getenv("CSCTRL_FIXTURES");
     ct_name_list list;
+    ct_isa isa = CT_ISA_AUTO;
     size_t seen = 0;
 
+    assert_true(ct_isa_from_name(on->isa, &isa));
+    if (isa > ct_isa_best())
+        skip();
     if (folder == NULL)
         folder = SOURCE_DIR "/tests/golden";
     OK(ct_fs_list(folder, &list));
