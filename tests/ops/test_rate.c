@@ -11,7 +11,7 @@
 #include "support/op_harness.h"
 
 #define EPS2 0.5
-enum { MAX_ROWS = 300, TERMS = 4 };
+enum { MAX_ROWS = 300, TERMS = 7 };
 
 typedef struct shape {
     int m, d;
@@ -19,7 +19,7 @@ typedef struct shape {
 static const shape shapes[] = {{1, 1}, {2, 5}, {7, 3}, {40, 16}, {12, 48}, {300, 32}, {64, 64}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* All rows; every third row; none; one row. */
+/* All rows; every third row; none; one row; two parts and their union. */
 typedef struct terms {
     int32_t rows[MAX_ROWS], thirds[MAX_ROWS];
     ct_rate_term list[TERMS];
@@ -34,8 +34,10 @@ static void make_terms(int m, terms *t)
         if (i % 3 == 0)
             t->thirds[count++] = i;
     }
-    const ct_rate_term list[TERMS] = {
-        {1.0, t->rows, m}, {-0.5, t->thirds, count}, {3.0, NULL, 0}, {0.25, t->rows, 1}};
+    const ct_rate_term list[TERMS] = {{1.0, t->rows, m},     {-0.5, t->thirds, count},
+                                      {3.0, NULL, 0},        {0.25, t->rows, 1},
+                                      {0.5, t->rows, m / 3}, {-2.0, t->rows + m / 3, m - m / 3},
+                                      {1.5, t->rows, m}};
     memcpy(t->list, list, sizeof list);
 }
 

@@ -1,0 +1,28 @@
+/* sweep.h - inverse and determinant of a symmetric positive definite matrix. */
+#ifndef CT_BACKEND_CPU_SWEEP_H
+#define CT_BACKEND_CPU_SWEEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+
+/* Numbers from one row of an s x s matrix to the next: whole vectors, and an odd number of lines,
+ * because the places of a column would otherwise compete for few lines of the cache. */
+static inline int64_t ct_sweep_pitch(int s)
+{
+    return ((int64_t)s + 15) / 16 * 16 + 8;
+}
+
+/* Numbers of an s x s matrix and the work space behind it. */
+static inline size_t ct_sweep_count(int s)
+{
+    return (size_t)((s + 11) * ct_sweep_pitch(s));
+}
+
+/* The lower triangle of G becomes that of -G^-1; returns logdet G, not finite if G is not. What
+ * lies above the diagonal is neither read nor kept. No eigenvalue of G is below `least`, so no
+ * pivot is: rounding may not make it less. */
+double ct_sweep(ct_isa isa, double *G, int s, double least);
+
+#endif
