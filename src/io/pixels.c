@@ -79,8 +79,6 @@ csctrl_status ct_pixels_convert(const uint8_t *raw, int width, int height, int r
 
 struct ct_fitter {
     ct_resampler resampler;
-    uint8_t *resized; /* interleaved */
-    size_t room;
 };
 
 csctrl_status ct_fitter_create(ct_fitter **out)
@@ -94,7 +92,6 @@ void ct_fitter_destroy(ct_fitter **fitter)
     if (*fitter == NULL)
         return;
     ct_resampler_free(&(*fitter)->resampler);
-    ct_free((*fitter)->resized);
     ct_free(*fitter);
     *fitter = NULL;
 }
@@ -123,23 +120,9 @@ static ct_region centre_square(const ct_pixels *p)
 
 csctrl_status ct_fitter_run(ct_fitter *fitter, const ct_pixels *pixels, int size, uint8_t *planes)
 {
-    const size_t channels = (size_t)pixels->channels, count = (size_t)size * (size_t)size;
     const ct_region square = centre_square(pixels);
 
-    if (channels == 1) /* one plane is what resampling gives */
-        return ct_resampler_run(&fitter->resampler, &square, size, planes);
-    if (fitter->resized == NULL || count * channels > fitter->room) {
-        ct_free(fitter->resized);
-        fitter->resized = ct_alloc(count * channels);
-        if (fitter->resized == NULL)
-            return CSCTRL_E_NOMEM;
-        fitter->room = count * channels;
-    }
-    CT_TRY(ct_resampler_run(&fitter->resampler, &square, size, fitter->resized));
-    for (size_t c = 0; c < channels; c++)
-        for (size_t i = 0; i < count; i++)
-            planes[c * count + i] = fitter->resized[i * channels + c];
-    return CSCTRL_OK;
+    return ct_resampler_run(&fitter->resampler, &square, size, planes);
 }
 
 csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
@@ -148,7 +131,6 @@ csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
     const csctrl_status status = ct_fitter_run(&fitter, pixels, size, planes);
 
     ct_resampler_free(&fitter.resampler);
-    ct_free(fitter.resized);
     return status;
 }
 

@@ -87,12 +87,11 @@ typedef int32_t lanes __attribute__((vector_size(LANES * sizeof(int32_t)), align
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE void round_off(const int32_t *sum, size_t count, uint8_t *out)
+INLINE uint8_t round_off(int32_t sum)
 {
-    for (size_t i = 0; i < count; i++) {
-        const int32_t value = sum[i] >> PRECISION;
-        out[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
-    }
+    const int32_t value = sum >> PRECISION;
+
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
 /* ROWS rows at once, since weights are few and the loop over them is short:
@@ -122,42 +121,50 @@ INLINE void filter_across(const ct_resampler *r, const ct_region *in, size_t y, 
         for (size_t i = 0; i < ROWS; i++)
             *(lanes *)(sum + i * (row + LANES) + x * channels) = total[i];
     }
-    for (size_t i = 0; i < ROWS && y + i <= last; i++)
-        round_off(sum + i * (row + LANES), row, r->narrow + (y + i) * row);
+    for (size_t i = 0; i < ROWS && y + i <= last; i++, sum += row + LANES) {
+        uint8_t *narrow = r->narrow + (y + i) * row;
+        for (size_t j = 0; j < row; j++)
+            narrow[j] = round_off(sum[j]);
+    }
 }
 
-/* Row y of the output: sum = sum_t weight[y][t] * in[first[y] + t]. */
-INLINE void filter_down(const kernel *k, size_t y, const uint8_t *in, size_t row, int32_t *sum,
-                        uint8_t *out)
+/* Row y of every plane: out = sum_t weight[y][t] * in[first[y] + t]. */
+INLINE void filter_down(const ct_resampler *r, size_t channels, size_t y, int32_t *sum,
+                        uint8_t *planes)
 {
+    const kernel *k = &r->down;
+    const size_t size = (size_t)k->out, row = size * channels;
     const int32_t *weight = k->weight + y * (size_t)k->taps;
 
     for (size_t i = 0; i < row; i++)
         sum[i] = HALF;
     for (int t = 0; t < k->count[y]; t++) {
-        const uint8_t *from = in + (size_t)(k->first[y] + t) * row;
+        const uint8_t *from = r->narrow + (size_t)(k->first[y] + t) * row;
+        const int32_t w = weight[t];
         for (size_t i = 0; i < row; i++)
-            sum[i] += from[i] * weight[t];
+            sum[i] += from[i] * w;
     }
-    round_off(sum, row, out);
+    for (size_t c = 0; c < channels; c++) {
+        uint8_t *out = planes + (c * size + y) * size;
+        for (size_t x = 0; x < size; x++)
+            out[x] = round_off(sum[x * channels + c]);
+    }
 }
 
-INLINE void filter(const ct_resampler *r, const ct_region *in, uint8_t *out)
+INLINE void filter(const ct_resampler *r, const ct_region *in, uint8_t *planes)
 {
-    const size_t channels = (size_t)in->channels, row = (size_t)r->across.out * channels;
-
     for (size_t y = 0; y < (size_t)in->height; y += ROWS)
         filter_across(r, in, y, r->sum);
     for (size_t y = 0; y < (size_t)r->down.out; y++)
-        filter_down(&r->down, y, r->narrow, row, r->sum, out + y * row);
+        filter_down(r, (size_t)in->channels, y, r->sum, planes);
 }
 
 #if defined(__x86_64__)
 /* Integers: the same result, with the multiplication of 32-bit lanes that SSE2 lacks. */
 __attribute__((target("avx2"))) static void filter_avx2(const ct_resampler *r, const ct_region *in,
-                                                        uint8_t *out)
+                                                        uint8_t *planes)
 {
-    filter(r, in, out);
+    filter(r, in, planes);
 }
 
 static bool has_avx2(void)
@@ -193,19 +200,30 @@ static csctrl_status make_room(ct_resampler *r, size_t in, size_t out, size_t he
     return CSCTRL_OK;
 }
 
-csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int size, uint8_t *out)
+/* The filter at the same size is 1 at 0 and 0 elsewhere. */
+static void copy_planes(const ct_region *in, uint8_t *planes)
+{
+    for (int c = 0; c < in->channels; c++)
+        for (int y = 0; y < in->height; y++) {
+            const uint8_t *row = in->data + (size_t)y * in->stride + c;
+            for (int x = 0; x < in->width; x++)
+                *planes++ = row[x * in->channels];
+        }
+}
+
+csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int size,
+                               uint8_t *planes)
 {
     const size_t channels = (size_t)in->channels, row = (size_t)size * channels;
 
-    if (in->width == size && in->height == size && in->side == size) { /* the filter is 1 at 0 */
-        for (int y = 0; y < size; y++)
-            memcpy(out + (size_t)y * row, in->data + (size_t)y * in->stride, row);
+    if (in->width == size && in->height == size && in->side == size) {
+        copy_planes(in, planes);
         return CSCTRL_OK;
     }
     CT_TRY(kernel_make(&resampler->across, in->width, in->left, in->side, size));
     CT_TRY(kernel_make(&resampler->down, in->height, in->top, in->side, size));
     CT_TRY(make_room(resampler, (size_t)in->width * channels, row, (size_t)in->height));
-    (has_avx2() ? filter_avx2 : filter)(resampler, in, out);
+    (has_avx2() ? filter_avx2 : filter)(resampler, in, planes);
     return CSCTRL_OK;
 }
 

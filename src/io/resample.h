@@ -13,7 +13,7 @@ typedef struct ct_region {
     double left, top, side;
 } ct_region;
 
-/* Resizing to out[size, size, channels], interleaved. Keys' cubic filter with a = -0.5, widened
+/* Resizing to planes[channels, size, size]. Keys' cubic filter with a = -0.5, widened
  * by the scale when it reduces, horizontally and then vertically, each pass rounded to 8 bits with
  * 22-bit fixed-point weights: equal bit for bit to Pillow's BICUBIC.
  * Source: R. Keys, "Cubic convolution interpolation for digital image processing", 1981.
@@ -36,7 +36,7 @@ typedef struct ct_resampler {
 } ct_resampler;
 
 csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int size,
-                               uint8_t *out);
+                               uint8_t *planes);
 void ct_resampler_free(ct_resampler *resampler);
 
 #endif
