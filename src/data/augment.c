@@ -34,7 +34,11 @@ void ct_augment(const ct_augmentation *augmentation, uint32_t epoch, int64_t ima
         for (int y = 0; y < size; y++) {
             const uint8_t *row = planes + (c * size + reflect(y + dy, size)) * size;
             uint8_t *to = out + (c * size + y) * size;
-            for (int x = 0; x < size; x++)
-                to[x] = row[reflect((flip ? size - 1 - x : x) + dx, size)];
+            if (dx == 0) /* no fold */
+                for (int x = 0; x < size; x++)
+                    to[x] = row[flip ? size - 1 - x : x];
+            else
+                for (int x = 0; x < size; x++)
+                    to[x] = row[reflect((flip ? size - 1 - x : x) + dx, size)];
         }
 }
