@@ -130,9 +130,11 @@ static csctrl_status move_open(bench *b)
     b->zhat = b->dz = b->dzhat = CT_SHAPE(m->ex->dtype, m->batch, m->arch.features);
     b->dcode = ct_code_shape(m->ex->dtype, last);
     b->xhat = b->dxhat = ct_image_shape(m->ex->dtype, first);
-    ct_tensor *const own[] = {&b->zhat, &b->dzhat, &b->dcode, &b->xhat, &b->dxhat};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        ct_plan_tensor(m->plan, CT_SAVED, own[i], CT_FOREVER);
+    ct_plan_tensor(m->plan, CT_SAVED, &b->zhat, CT_FOREVER);
+    ct_plan_tensor(m->plan, CT_SAVED, &b->dzhat, CT_FOREVER);
+    ct_plan_tensor(m->plan, CT_SAVED, &b->dcode, CT_FOREVER);
+    ct_plan_tensor(m->plan, CT_SAVED, &b->xhat, CT_FOREVER);
+    ct_plan_tensor(m->plan, CT_SAVED, &b->dxhat, CT_FOREVER);
     CT_TRY(ct_encoder_pass_create(m, &b->real, true, CT_FOREVER));
     CT_TRY(ct_encoder_pass_create(m, &b->again, true, CT_FOREVER));
     CT_TRY(ct_decoder_pass_create(m, &b->decoded, true, CT_FOREVER));

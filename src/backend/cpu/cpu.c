@@ -14,15 +14,18 @@ static void choose_kernels(ct_isa isa, ct_cpu *cpu)
 {
     cpu->loops = &ct_loops_portable;
     cpu->product = ct_product_portable;
+    cpu->sweep = ct_sweep_portable;
     cpu->winograd = &ct_winograd_portable;
 #if defined(__x86_64__)
     if (isa == CT_ISA_AVX512) {
         cpu->loops = &ct_loops_avx512;
         cpu->product = ct_product_avx512;
+        cpu->sweep = ct_sweep_avx512;
         cpu->winograd = &ct_winograd_avx512;
     } else if (isa == CT_ISA_AVX2) {
         cpu->loops = &ct_loops_avx2;
         cpu->product = ct_product_avx2;
+        cpu->sweep = ct_sweep_avx2;
         cpu->winograd = &ct_winograd_avx2;
     }
 #else

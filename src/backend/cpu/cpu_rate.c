@@ -22,8 +22,8 @@ static size_t rate_scratch(ct_exec *ex, int m, int d)
 
 /* Adds to M the part of dR/dF that `term` has, M Z or Z M; returns R. gram and M: the places of the
  * term's rows in s x s matrices, lower triangles only. M NULL: not wanted. */
-static double invert(ct_isa isa, const ct_rate_term *term, int d, double eps2, const float *gram,
-                     float *M, int64_t s, double *G)
+static double invert(ct_sweep_kernel *sweep, const ct_rate_term *term, int d, double eps2,
+                     const float *gram, float *M, int64_t s, double *G)
 {
     const int size = term->count < d ? term->count : d;
     const int64_t pitch = ct_sweep_pitch(size);
@@ -34,7 +34,7 @@ static double invert(ct_isa isa, const ct_rate_term *term, int d, double eps2, c
             G[i * pitch + j] = alpha * (double)gram[i * s + j];
         G[i * pitch + i] += 1;
     }
-    const double logdet = ct_sweep(isa, G, size, 1);
+    const double logdet = sweep(G, size, 1);
     for (int i = 0; M != NULL && i < size; i++)
         for (int j = 0; j <= i; j++)
             M[i * s + j] -= (float)(term->weight * alpha * G[i * pitch + j]);
@@ -57,8 +57,8 @@ static int group_size(const ct_rate_term *terms, int left, int d)
 }
 
 /* A group of terms; the last one has all rows. */
-static void rate_group(ct_isa isa, const float *F, int d, double eps2, const ct_rate_term *terms,
-                       int size, double *values, float *dF, double *G)
+static void rate_group(ct_sweep_kernel *sweep, const float *F, int d, double eps2,
+                       const ct_rate_term *terms, int size, double *values, float *dF, double *G)
 {
     const ct_rate_term *all = &terms[size - 1];
     const int count = all->count, s = count < d ? count : d;
@@ -74,7 +74,7 @@ static void rate_group(ct_isa isa, const float *F, int d, double eps2, const ct_
         memset(M, 0, (size_t)s * (size_t)s * sizeof *M);
     for (int j = 0; j < size; j++) {
         const int64_t at = j == 1 ? (int64_t)terms[0].count * (s + 1) : 0;
-        values[j] = invert(isa, &terms[j], d, eps2, gram + at, M == NULL ? NULL : M + at, s, G);
+        values[j] = invert(sweep, &terms[j], d, eps2, gram + at, M == NULL ? NULL : M + at, s, G);
     }
     if (M == NULL)
         return;
@@ -114,8 +114,8 @@ static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
         size = group_size(terms + j, count - j, d);
         values[j] = 0;
         if (terms[j].count > 0)
-            rate_group(ex->isa, F->data, d, eps2, terms + j, size, values + j,
-                       dF == NULL ? NULL : dF->data, scratch);
+            rate_group(((const ct_cpu *)ex->state)->sweep, F->data, d, eps2, terms + j, size,
+                       values + j, dF == NULL ? NULL : dF->data, scratch);
         for (int i = j; i < j + size; i++)
             if (!isfinite(values[i]))
                 return ct_fail(

@@ -8,6 +8,7 @@
 #define CT_ISA_NAME(prefix) CT_JOIN(prefix, CT_LOOPS_ISA)
 
 #define CT_INLINE static inline __attribute__((always_inline))
+#define CT_UNUSED __attribute__((unused))
 
 #if defined(__AVX512F__)
 enum { WIDTH = 16 };

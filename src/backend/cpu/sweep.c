@@ -8,22 +8,22 @@
 
 #include <math.h>
 
+#include "backend/cpu/simd.h"
+
 enum { DEPTH = 4, ROWS = 4, LANES = 8 };
 
-typedef double vec __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 
 /* y -= a x over n vectors. */
-INLINE void subtract(double *y, double a, const double *x, int64_t n)
+CT_INLINE void subtract(double *y, double a, const double *x, int64_t n)
 {
     for (int64_t v = 0; v < n; v += LANES)
-        *(vec *)(y + v) -= a * *(const vec *)(x + v);
+        *(lanes *)(y + v) -= a * *(const lanes *)(x + v);
 }
 
 /* C <- columns k..k+depth-1, their rows K moved to D and replaced by -I. */
-INLINE void take_columns(const double *G, int s, int64_t pitch, int k, int depth, double *C,
-                         double D[DEPTH][DEPTH])
+CT_INLINE void take_columns(const double *G, int s, int64_t pitch, int k, int depth, double *C,
+                            double D[DEPTH][DEPTH])
 {
     for (int q = 0; q < depth; q++) {
         double *c = C + q * pitch;
@@ -39,7 +39,7 @@ INLINE void take_columns(const double *G, int s, int64_t pitch, int k, int depth
             C[q * pitch + j] = G[j * pitch + k + q];
 }
 
-INLINE void put_columns(double *G, int s, int64_t pitch, int k, int depth, const double *X)
+CT_INLINE void put_columns(double *G, int s, int64_t pitch, int k, int depth, const double *X)
 {
     for (int q = 0; q < depth; q++)
         for (int j = 0; j <= k + q; j++)
@@ -50,8 +50,8 @@ INLINE void put_columns(double *G, int s, int64_t pitch, int k, int depth, const
 }
 
 /* C <- C L^-T, X <- C P^-1; log of the product of the pivots. D's lower triangle becomes L. */
-INLINE double eliminate(double D[DEPTH][DEPTH], int depth, double least, double *C, double *X,
-                        int64_t pitch)
+CT_INLINE double eliminate(double D[DEPTH][DEPTH], int depth, double least, double *C, double *X,
+                           int64_t pitch)
 {
     double product = 1;
 
@@ -60,7 +60,7 @@ INLINE double eliminate(double D[DEPTH][DEPTH], int depth, double least, double 
         double *c = C + q * pitch, *x = X + q * pitch;
         product *= pivot;
         for (int64_t v = 0; v < pitch; v += LANES)
-            *(vec *)(x + v) = *(vec *)(c + v) * (1 / pivot);
+            *(lanes *)(x + v) = *(lanes *)(c + v) * (1 / pivot);
         for (int t = q + 1; t < depth; t++) {
             const double factor = D[t][q] / pivot;
             for (int u = q + 1; u <= t; u++)
@@ -74,24 +74,24 @@ INLINE double eliminate(double D[DEPTH][DEPTH], int depth, double least, double 
 }
 
 /* Lower triangle of G -= C X^T, in blocks of ROWS rows. */
-INLINE void update(double *G, int s, int64_t pitch, const double *C, const double *X)
+CT_INLINE void update(double *G, int s, int64_t pitch, const double *C, const double *X)
 {
     for (int i = 0; i < s; i += ROWS) {
         double *to = G + i * pitch;
         for (int64_t v = 0; v < i + ROWS; v += LANES) {
-            vec sum[ROWS];
+            lanes sum[ROWS];
             for (int r = 0; r < ROWS; r++)
-                sum[r] = *(vec *)(to + r * pitch + v);
+                sum[r] = *(lanes *)(to + r * pitch + v);
             for (int q = 0; q < DEPTH; q++)
                 for (int r = 0; r < ROWS; r++)
-                    sum[r] -= X[q * pitch + i + r] * *(const vec *)(C + q * pitch + v);
+                    sum[r] -= X[q * pitch + i + r] * *(const lanes *)(C + q * pitch + v);
             for (int r = 0; r < ROWS; r++)
-                *(vec *)(to + r * pitch + v) = sum[r];
+                *(lanes *)(to + r * pitch + v) = sum[r];
         }
     }
 }
 
-INLINE double sweep(double *G, int s, double least)
+double CT_ISA_NAME(ct_sweep_)(double *G, int s, double least)
 {
     const int64_t pitch = ct_sweep_pitch(s);
     double *C = G + (s + ROWS - 1) * pitch, *X = C + DEPTH * pitch;
@@ -112,28 +112,4 @@ INLINE double sweep(double *G, int s, double least)
         put_columns(G, s, pitch, k, depth, X);
     }
     return logdet;
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) static double sweep_avx512(double *G, int s, double least)
-{
-    return sweep(G, s, least);
-}
-
-__attribute__((target("avx2"))) static double sweep_avx2(double *G, int s, double least)
-{
-    return sweep(G, s, least);
-}
-#endif
-
-double ct_sweep(ct_isa isa, double *G, int s, double least)
-{
-#if defined(__x86_64__)
-    if (isa == CT_ISA_AVX512)
-        return sweep_avx512(G, s, least);
-    if (isa == CT_ISA_AVX2)
-        return sweep_avx2(G, s, least);
-#endif
-    (void)isa;
-    return sweep(G, s, least);
 }

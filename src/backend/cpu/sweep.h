@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backend/backend.h"
-
 /* Numbers from one row of an s x s matrix to the next: whole vectors, and an odd number of lines,
  * because the places of a column would otherwise compete for few lines of the cache. */
 static inline int64_t ct_sweep_pitch(int s)
@@ -23,6 +21,8 @@ static inline size_t ct_sweep_count(int s)
 /* The lower triangle of G becomes that of -G^-1; returns logdet G, not finite if G is not. What
  * lies above the diagonal is neither read nor kept. No eigenvalue of G is below `least`, so no
  * pivot is: rounding may not make it less. */
-double ct_sweep(ct_isa isa, double *G, int s, double least);
+typedef double ct_sweep_kernel(double *G, int s, double least);
+
+extern ct_sweep_kernel ct_sweep_portable, ct_sweep_avx2, ct_sweep_avx512;
 
 #endif

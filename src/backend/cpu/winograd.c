@@ -7,25 +7,53 @@
 
 enum { MAX_POINTS = 6, MAX_TAPS = 3 };
 
-/* Interpolation points 0, 1, -1, 2, infinity. */
-static const float BT42[5][5] = {
-    {2, -1, -2, 1, 0}, {0, -2, -1, 1, 0}, {0, 2, -3, 1, 0}, {0, -1, 0, 1, 0}, {0, 2, -1, -2, 1}};
-static const float G42[5][2] = {
-    {1 / 2.F, 0}, {-1 / 2.F, -1 / 2.F}, {-1 / 6.F, 1 / 6.F}, {1 / 6.F, 1 / 3.F}, {0, 1}};
-static const float AT42[4][5] = {
-    {1, 1, 1, 1, 0}, {0, 1, -1, 2, 0}, {0, 1, 1, 4, 0}, {0, 1, -1, 8, 1}};
+/* Row by row. Interpolation points 0, 1, -1, 2, infinity. */
+/* clang-format off */
+static const float BT42[5 * 5] = {
+    2, -1, -2,  1, 0,
+    0, -2, -1,  1, 0,
+    0,  2, -3,  1, 0,
+    0, -1,  0,  1, 0,
+    0,  2, -1, -2, 1,
+};
+static const float G42[5 * 2] = {
+     1 / 2.F,  0,
+    -1 / 2.F, -1 / 2.F,
+    -1 / 6.F,  1 / 6.F,
+     1 / 6.F,  1 / 3.F,
+     0,        1,
+};
+static const float AT42[4 * 5] = {
+    1, 1,  1, 1, 0,
+    0, 1, -1, 2, 0,
+    0, 1,  1, 4, 0,
+    0, 1, -1, 8, 1,
+};
 
 /* Interpolation points 0, 1, -1, 2, -2, infinity. */
-static const float BT43[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-                                 {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
-static const float G43[6][3] = {{1 / 4.F, 0, 0},
-                                {-1 / 6.F, -1 / 6.F, -1 / 6.F},
-                                {-1 / 6.F, 1 / 6.F, -1 / 6.F},
-                                {1 / 24.F, 1 / 12.F, 1 / 6.F},
-                                {1 / 24.F, -1 / 12.F, 1 / 6.F},
-                                {0, 0, 1}};
-static const float AT43[4][6] = {
-    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+static const float BT43[6 * 6] = {
+    4,  0, -5,  0, 1, 0,
+    0, -4, -4,  1, 1, 0,
+    0,  4, -4, -1, 1, 0,
+    0, -2, -1,  2, 1, 0,
+    0,  2, -1, -2, 1, 0,
+    0,  4,  0, -5, 0, 1,
+};
+static const float G43[6 * 3] = {
+     1 / 4.F,   0,         0,
+    -1 / 6.F,  -1 / 6.F,  -1 / 6.F,
+    -1 / 6.F,   1 / 6.F,  -1 / 6.F,
+     1 / 24.F,  1 / 12.F,  1 / 6.F,
+     1 / 24.F, -1 / 12.F,  1 / 6.F,
+     0,         0,         1,
+};
+static const float AT43[4 * 6] = {
+    1, 1,  1, 1,  1, 0,
+    0, 1, -1, 2, -2, 0,
+    0, 1,  1, 4,  4, 0,
+    0, 1, -1, 8, -8, 1,
+};
+/* clang-format on */
 
 /* One of the tables, or its transpose. */
 typedef struct matrix {
@@ -40,17 +68,17 @@ CT_INLINE matrix table(const float *k, int rows, int cols, const bool transpose)
 
 CT_INLINE matrix BT(const int taps, const bool transpose)
 {
-    return taps == 2 ? table(&BT42[0][0], 5, 5, transpose) : table(&BT43[0][0], 6, 6, transpose);
+    return taps == 2 ? table(BT42, 5, 5, transpose) : table(BT43, 6, 6, transpose);
 }
 
 CT_INLINE matrix G(const int taps, const bool transpose)
 {
-    return taps == 2 ? table(&G42[0][0], 5, 2, transpose) : table(&G43[0][0], 6, 3, transpose);
+    return taps == 2 ? table(G42, 5, 2, transpose) : table(G43, 6, 3, transpose);
 }
 
 CT_INLINE matrix AT(const int taps, const bool transpose)
 {
-    return taps == 2 ? table(&AT42[0][0], 4, 5, transpose) : table(&AT43[0][0], 4, 6, transpose);
+    return taps == 2 ? table(AT42, 4, 5, transpose) : table(AT43, 4, 6, transpose);
 }
 
 /* out = m in */
@@ -147,7 +175,7 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                 const int left = CT_TILE * stride * x + phase % stride;
                 float *from = frame + ((int64_t)top * t->frame_w + left) * WIDTH;
                 float *points_at = cell(&s->V, row, phase * t->g.c + channel);
-                vec pixels[MAX_POINTS][MAX_POINTS], products[MAX_POINTS][MAX_POINTS];
+                vec pixels[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
                 if (adjoint) {
                     load_points(points_at, s->V.stride, points, products);
                     apply_2d(BT(taps, true), products, pixels);
@@ -257,11 +285,10 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
         }
 }
 
-static void code_in(const void *side, int image, int atom, float *frame)
+static void code_in(const void *side, int image, int atom, CT_UNUSED float *frame)
 {
     const ct_code_in *s = side;
 
-    (void)frame;
     if (s->t->taps == 2)
         code_in_tiles(s, image, atom, 2);
     else
@@ -305,7 +332,7 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const i
         for (int x = 0; x < g->ow; x += CT_TILE, row++) {
             const int h = smaller(CT_TILE, g->oh - y), w = smaller(CT_TILE, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
-            vec products[MAX_POINTS][MAX_POINTS], codes[MAX_POINTS][MAX_POINTS];
+            vec products[MAX_POINTS][MAX_POINTS] = {0}, codes[MAX_POINTS][MAX_POINTS];
             load_points(cell(&s->M, row, atom), s->M.stride, taps + CT_TILE - 1, products);
             apply_2d(AT(taps, false), products, codes);
 #pragma GCC unroll 4
@@ -328,11 +355,10 @@ CT_INLINE void code_out_kind(const ct_code_out *s, int image, int atom, const in
         code_out_tiles(s, image, atom, taps, CT_CODE_BACKWARD);
 }
 
-static void code_out(const void *side, int image, int atom, float *frame)
+static void code_out(const void *side, int image, int atom, CT_UNUSED float *frame)
 {
     const ct_code_out *s = side;
 
-    (void)frame;
     if (s->t->taps == 2)
         code_out_kind(s, image, atom, 2);
     else
@@ -350,7 +376,7 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const int ta
         const int first = phase * s->t->g.c;
         float *u =
             s->rows_are_channels ? cell(&s->U, first + row, lane) : cell(&s->U, row, first + lane);
-        vec w[MAX_POINTS][MAX_POINTS], products[MAX_POINTS][MAX_POINTS];
+        vec w[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
         if (gradient) {
             load_points(u, s->U.stride, points, products);
             apply_2d(G(taps, true), products, w);
@@ -374,22 +400,20 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const int ta
     }
 }
 
-static void weights_in(const void *side, int row, int lane, float *frame)
+static void weights_in(const void *side, int row, int lane, CT_UNUSED float *frame)
 {
     const ct_weights_side *s = side;
 
-    (void)frame;
     if (s->t->taps == 2)
         weights(s, row, lane, 2, false);
     else
         weights(s, row, lane, 3, false);
 }
 
-static void weights_out(const void *side, int row, int lane, float *frame)
+static void weights_out(const void *side, int row, int lane, CT_UNUSED float *frame)
 {
     const ct_weights_side *s = side;
 
-    (void)frame;
     if (s->t->taps == 2)
         weights(s, row, lane, 2, true);
     else
