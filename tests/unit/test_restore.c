@@ -33,7 +33,7 @@ static ct_train_state open_game(void **state, tiny_game *g)
     return s;
 }
 
-/* The saved state with one metadata text replaced (NULL: left out), and without its last `drop`
+/* The saved state with one metadata text replaced (NULL: kept out), and without its last `drop`
  * tensors, the first of which is `first` (NULL: as saved). */
 static void rewrite(void **state, const char *key, const char *text, size_t drop,
                     const ct_tensor *first)
@@ -41,23 +41,23 @@ static void rewrite(void **state, const char *key, const char *text, size_t drop
     ct_named_text metadata[KEYS];
     ct_named_tensor tensors[TENSORS_MAX];
     ct_safetensors *file = NULL;
-    size_t count = 0;
+    size_t texts = 0;
 
     expect_ok(ct_safetensors_open(&file, temp_path(state, "saved")));
     assert_in_range(ct_safetensors_count(file), drop + 1, TENSORS_MAX);
     for (int i = 0; i < KEYS; i++) {
         const bool edited = key != NULL && strcmp(keys[i], key) == 0;
-        metadata[count].key = keys[i];
-        metadata[count].text = edited ? text : ct_safetensors_metadata(file, keys[i]);
-        assert_true(edited || metadata[count].text != NULL);
-        count += metadata[count].text != NULL;
+        metadata[texts].key = keys[i];
+        metadata[texts].text = edited ? text : ct_safetensors_metadata(file, keys[i]);
+        assert_true(edited || metadata[texts].text != NULL);
+        texts += metadata[texts].text != NULL;
     }
-    const size_t left = ct_safetensors_count(file) - drop;
-    for (size_t i = 0; i < left; i++)
+    const size_t kept = ct_safetensors_count(file) - drop;
+    for (size_t i = 0; i < kept; i++)
         tensors[i] = (ct_named_tensor){ct_safetensors_name(file, i), ct_safetensors_at(file, i)};
     if (first != NULL)
         tensors[0].value = *first;
-    expect_ok(ct_safetensors_write(temp_path(state, state_file), tensors, left, metadata, count));
+    expect_ok(ct_safetensors_write(temp_path(state, state_file), tensors, kept, metadata, texts));
     ct_safetensors_close(&file);
 }
 
