@@ -249,14 +249,20 @@ csctrl_status ct_fs_remove_tree(const char *path)
     ct_name_list list;
     CT_TRY(ct_fs_list(path, &list));
     csctrl_status status = CSCTRL_OK;
-    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++) {
-        char *child = ct_path_join(path, list.names[i]);
-        status = child != NULL ? ct_fs_remove_tree(child) : CSCTRL_E_NOMEM;
-        ct_free(child);
-    }
+    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++)
+        status = ct_fs_remove_in(path, list.names[i]);
     ct_fs_list_free(&list);
     if (status == CSCTRL_OK && rmdir(path) != 0)
         status = fail_errno("remove directory", path);
+    return status;
+}
+
+csctrl_status ct_fs_remove_in(const char *folder, const char *name)
+{
+    char *path = ct_path_join(folder, name);
+    const csctrl_status status = path != NULL ? ct_fs_remove_tree(path) : CSCTRL_E_NOMEM;
+
+    ct_free(path);
     return status;
 }
 

@@ -33,6 +33,7 @@ csctrl_status ct_fs_sync_dir(const char *path);
 
 /* Delete a file, or a directory with all it holds; missing is fine. */
 csctrl_status ct_fs_remove_tree(const char *path);
+csctrl_status ct_fs_remove_in(const char *folder, const char *name);
 
 /* Names (without . and ..) sorted bytewise; owned: ct_fs_list_free. */
 typedef struct ct_name_list {

@@ -263,13 +263,9 @@ static csctrl_status remove_matching(const char *folder, const char *pattern)
     csctrl_status status = CSCTRL_OK;
 
     CT_TRY(ct_fs_list(folder, &list));
-    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++) {
-        if (fnmatch(pattern, list.names[i], 0) != 0)
-            continue;
-        char *path = ct_path_join(folder, list.names[i]);
-        status = path != NULL ? ct_fs_remove_tree(path) : CSCTRL_E_NOMEM;
-        ct_free(path);
-    }
+    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++)
+        if (fnmatch(pattern, list.names[i], 0) == 0)
+            status = ct_fs_remove_in(folder, list.names[i]);
     ct_fs_list_free(&list);
     return status;
 }
@@ -290,9 +286,7 @@ static csctrl_status rewind_pictures(const char *path, int64_t step)
         if (sscanf(list.names[i], "step-%lld.png%n", &number, &length) != 1 || length == 0 ||
             list.names[i][length] != '\0' || number <= step)
             continue;
-        char *file = ct_path_join(folder, list.names[i]);
-        status = file != NULL ? ct_fs_remove_tree(file) : CSCTRL_E_NOMEM;
-        ct_free(file);
+        status = ct_fs_remove_in(folder, list.names[i]);
     }
 done:
     ct_fs_list_free(&list);

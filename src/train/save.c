@@ -290,9 +290,7 @@ csctrl_status ct_save_rotate(const char *run_dir, int keep)
         if (strncmp(name, "step-", 5) != 0 || newer++ < keep || strcmp(name, latest) == 0 ||
             strcmp(name, best) == 0)
             continue;
-        char *path = ct_path_join(folder, name);
-        status = path != NULL ? ct_fs_remove_tree(path) : CSCTRL_E_NOMEM;
-        ct_free(path);
+        status = ct_fs_remove_in(folder, name);
     }
 done:
     ct_fs_list_free(&list);

@@ -16,12 +16,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-/* n, h, w, c, atoms, kernel, stride, pad */
-typedef struct spec {
-    int n, h, w, c, atoms, kernel, stride, pad;
-} spec;
-
-static const spec specs[] = {
+static const op_conv_shape specs[] = {
     {2, 8, 8, 1, 16, 4, 2, 1},    {1, 8, 8, 16, 32, 4, 2, 1},   {3, 9, 7, 3, 7, 3, 1, 1},
     {5, 7, 7, 5, 7, 3, 2, 1},     {2, 10, 10, 3, 20, 4, 3, 0},  {2, 11, 11, 5, 7, 5, 2, 2},
     {4, 4, 4, 64, 64, 4, 1, 0},   {2, 6, 6, 7, 5, 1, 1, 0},     {2, 7, 7, 8, 7, 1, 2, 0},
@@ -33,23 +28,7 @@ static const spec specs[] = {
     {9, 12, 20, 32, 48, 4, 2, 1}, {5, 11, 9, 16, 16, 3, 1, 1},  {40, 8, 8, 16, 80, 4, 2, 1},
 };
 
-static ct_geom geometry(const spec *s)
-{
-    return (ct_geom){
-        .n = s->n,
-        .h = s->h,
-        .w = s->w,
-        .c = s->c,
-        .oh = (s->h + 2 * s->pad - s->kernel) / s->stride + 1,
-        .ow = (s->w + 2 * s->pad - s->kernel) / s->stride + 1,
-        .atoms = s->atoms,
-        .kernel = s->kernel,
-        .stride = s->stride,
-        .pad = s->pad,
-    };
-}
-
-static const char *text(const spec *s)
+static const char *text(const op_conv_shape *s)
 {
     static char out[96];
 
@@ -65,19 +44,15 @@ typedef struct setup {
     ct_tensor W, img, code;
 } setup;
 
-static setup prepare(op_run *run, const spec *s)
+static setup prepare(op_run *run, const op_conv_shape *s)
 {
-    const ct_ops *ops = op_exec(run)->ops;
-    const ct_geom g = geometry(s);
+    const ct_geom g = op_geom(s);
     setup u = {.g = g};
 
     u.W = OP_INPUT(run, 0.3, g.atoms, g.c, g.kernel, g.kernel);
     u.img = OP_INPUT(run, 1, g.n, g.h, g.w, g.c);
     u.code = OP_INPUT(run, 1, g.n, g.oh, g.ow, g.atoms);
-    OP_OK(ops->conv_create(op_exec(run), &g, &u.conv));
-    u.conv.packed = op_memory(run, u.conv.packed_bytes);
-    u.conv.scratch = op_memory(run, u.conv.scratch_bytes);
-    OP_OK(ops->conv_pack(op_exec(run), &u.conv, &u.W));
+    u.conv = op_conv(run, &g, &u.W);
     return u;
 }
 
@@ -246,7 +221,7 @@ static void test_identities(void **state)
 
 /* ---- speed */
 
-static const spec speeds[] = {
+static const op_conv_shape speeds[] = {
     {256, 32, 32, 1, 16, 4, 2, 1},  {256, 16, 16, 16, 32, 4, 2, 1}, {256, 8, 8, 32, 64, 4, 2, 1},
     {256, 4, 4, 64, 64, 4, 1, 0},   {128, 32, 32, 3, 64, 4, 2, 1},  {128, 16, 16, 64, 128, 4, 2, 1},
     {128, 8, 8, 128, 256, 4, 2, 1}, {128, 4, 4, 256, 128, 4, 1, 0}, {32, 32, 32, 64, 64, 3, 1, 1},

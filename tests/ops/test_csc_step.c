@@ -13,20 +13,20 @@
 
 typedef struct spec {
     const char *label;
-    int n, h, w, c, atoms, kernel, stride, pad;
+    op_conv_shape shape;
     double lambda, mu;
     bool nonneg;
 } spec;
 
 /* Among them: whole and cut tiles, more than one chunk of images, few channels, one code pixel. */
 static const spec specs[] = {
-    {"k4 s2", 8, 16, 16, 16, 32, 4, 2, 1, 0.1, 0, true},
-    {"k4 s2 signed, elastic", 9, 12, 20, 32, 48, 4, 2, 1, 0.3, 0.2, false},
-    {"k4 s2 many images", 300, 8, 8, 32, 64, 4, 2, 1, 0.1, 0, true},
-    {"k3 s1", 5, 11, 9, 16, 16, 3, 1, 1, 0.2, 0.1, true},
-    {"k4 s2 colour", 3, 16, 16, 3, 32, 4, 2, 1, 0.1, 0, true},
-    {"one pixel", 6, 4, 4, 16, 24, 4, 1, 0, 0.1, 0.3, false},
-    {"k5 s2 odd channels", 2, 11, 11, 5, 7, 5, 2, 2, 0.1, 0, true},
+    {"k4 s2", {8, 16, 16, 16, 32, 4, 2, 1}, 0.1, 0, true},
+    {"k4 s2 signed, elastic", {9, 12, 20, 32, 48, 4, 2, 1}, 0.3, 0.2, false},
+    {"k4 s2 many images", {300, 8, 8, 32, 64, 4, 2, 1}, 0.1, 0, true},
+    {"k3 s1", {5, 11, 9, 16, 16, 3, 1, 1}, 0.2, 0.1, true},
+    {"k4 s2 colour", {3, 16, 16, 3, 32, 4, 2, 1}, 0.1, 0, true},
+    {"one pixel", {6, 4, 4, 16, 24, 4, 1, 0}, 0.1, 0.3, false},
+    {"k5 s2 odd channels", {2, 11, 11, 5, 7, 5, 2, 2}, 0.1, 0, true},
 };
 
 typedef struct setup {
@@ -38,26 +38,13 @@ typedef struct setup {
 
 static setup prepare(op_run *run, const spec *s)
 {
-    ct_exec *ex = op_exec(run);
     setup u = {
-        .g = {.n = s->n,
-              .h = s->h,
-              .w = s->w,
-              .c = s->c,
-              .oh = (s->h + 2 * s->pad - s->kernel) / s->stride + 1,
-              .ow = (s->w + 2 * s->pad - s->kernel) / s->stride + 1,
-              .atoms = s->atoms,
-              .kernel = s->kernel,
-              .stride = s->stride,
-              .pad = s->pad},
+        .g = op_geom(&s->shape),
         .prox = {.eta = 0.3, .lambda = s->lambda, .mu = s->mu, .nonneg = s->nonneg},
     };
 
-    u.W = OP_INPUT(run, 0.1, s->atoms, s->c, s->kernel, s->kernel);
-    OP_OK(ex->ops->conv_create(ex, &u.g, &u.conv));
-    u.conv.packed = op_memory(run, u.conv.packed_bytes);
-    u.conv.scratch = op_memory(run, u.conv.scratch_bytes);
-    OP_OK(ex->ops->conv_pack(ex, &u.conv, &u.W));
+    u.W = OP_INPUT(run, 0.1, u.g.atoms, u.g.c, u.g.kernel, u.g.kernel);
+    u.conv = op_conv(run, &u.g, &u.W);
     return u;
 }
 
@@ -123,7 +110,7 @@ static void gradients(op_run *run, const void *params)
     const ct_tensor z = code_input(run, &u.g);
     ct_tensor dz = code_input(run, &u.g), again = code_input(run, &u.g);
     ct_tensor last = code_input(run, &u.g);
-    ct_tensor dW = OP_INPUT(run, 1, s->atoms, s->c, s->kernel, s->kernel);
+    ct_tensor dW = OP_INPUT(run, 1, u.g.atoms, u.g.c, u.g.kernel, u.g.kernel);
     ct_tensor q = image_output(run, &u.g), dx = image_output(run, &u.g);
     ct_tensor dy = code_output(run, &u.g);
 

@@ -114,6 +114,34 @@ ct_tensor op_output(op_run *run, int ndim, const int64_t *shape)
     return t;
 }
 
+ct_geom op_geom(const op_conv_shape *s)
+{
+    return (ct_geom){
+        .n = s->n,
+        .h = s->h,
+        .w = s->w,
+        .c = s->c,
+        .oh = (s->h + 2 * s->pad - s->kernel) / s->stride + 1,
+        .ow = (s->w + 2 * s->pad - s->kernel) / s->stride + 1,
+        .atoms = s->atoms,
+        .kernel = s->kernel,
+        .stride = s->stride,
+        .pad = s->pad,
+    };
+}
+
+ct_conv op_conv(op_run *run, const ct_geom *g, const ct_tensor *W)
+{
+    const ct_ops *ops = run->ex->ops;
+    ct_conv conv;
+
+    OP_OK(ops->conv_create(run->ex, g, &conv));
+    conv.packed = op_memory(run, conv.packed_bytes);
+    conv.scratch = op_memory(run, conv.scratch_bytes);
+    OP_OK(ops->conv_pack(run->ex, &conv, W));
+    return conv;
+}
+
 static double *keep(op_run *run, const char *name, int64_t count)
 {
     assert_true(run->result_count < MAX_RESULTS);

@@ -27,6 +27,15 @@ ct_tensor op_output(op_run *run, int ndim, const int64_t *shape);
 /* Uninitialised working memory, guarded. */
 void *op_memory(op_run *run, size_t bytes);
 
+/* The geometry of a convolution, its code side worked out. */
+typedef struct op_conv_shape {
+    int n, h, w, c, atoms, kernel, stride, pad;
+} op_conv_shape;
+ct_geom op_geom(const op_conv_shape *s);
+
+/* A convolution with its memory and the dictionary W packed; the caller destroys it. */
+ct_conv op_conv(op_run *run, const ct_geom *g, const ct_tensor *W);
+
 /* Add to what is compared. */
 void op_keep(op_run *run, const char *name, const ct_tensor *t);
 void op_keep_number(op_run *run, const char *name, double value);

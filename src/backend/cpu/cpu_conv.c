@@ -1,8 +1,9 @@
 /* cpu_conv.c - the convolutional dictionary: which way each operation goes at a geometry.
  *
  * A code of one pixel that sees the whole image, and 1x1 atoms, are matrix products of the tensors
- * as they lie (BLAS). Few image channels go to our own loops, the rest to oneDNN; where oneDNN has
- * no fast implementation our own loops step in. */
+ * as they lie (BLAS). 4x4 atoms of stride 2 and 3x3 atoms are Winograd convolutions. Of the rest,
+ * few image channels go to our own loops and more to oneDNN; where oneDNN has no fast
+ * implementation our own loops step in. */
 #include <cblas.h>
 #include <string.h>
 
@@ -88,7 +89,6 @@ static void lay_out(ct_conv *conv, plan *p)
     size_t packed = 0, scratch = 0;
 
     conv->products = ct_geom_products(&conv->geom);
-
     if (p->flat) {
         packed = dictionary;
         scratch = dictionary;

@@ -1,5 +1,4 @@
 /* cpu_elementwise.c - element-wise operations, layout changes and reductions to a number. */
-#include <math.h>
 
 #include "backend/cpu/cpu.h"
 

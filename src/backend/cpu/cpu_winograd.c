@@ -10,7 +10,6 @@
 #include "backend/cpu/cpu_winograd.h"
 
 #include <omp.h>
-#include <string.h>
 
 #include "base/mem.h"
 

@@ -10,7 +10,7 @@
 
 #include "backend/cpu/simd.h"
 
-enum { DEPTH = 4, ROWS = 4, LANES = 8 };
+enum { DEPTH = CT_SWEEP_DEPTH, ROWS = CT_SWEEP_ROWS, LANES = 8 };
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 

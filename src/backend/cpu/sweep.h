@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Pivots of one pass, and rows of a block of it. */
+enum { CT_SWEEP_DEPTH = 4, CT_SWEEP_ROWS = 4 };
+
 /* Numbers from one row of an s x s matrix to the next: whole vectors, and an odd number of lines,
  * because the places of a column would otherwise compete for few lines of the cache. */
 static inline int64_t ct_sweep_pitch(int s)
@@ -12,10 +15,10 @@ static inline int64_t ct_sweep_pitch(int s)
     return ((int64_t)s + 15) / 16 * 16 + 8;
 }
 
-/* Numbers of an s x s matrix and the work space behind it. */
+/* Numbers of an s x s matrix, the rest of its last block, and two sets of columns behind it. */
 static inline size_t ct_sweep_count(int s)
 {
-    return (size_t)((s + 11) * ct_sweep_pitch(s));
+    return (size_t)((s + CT_SWEEP_ROWS - 1 + 2 * CT_SWEEP_DEPTH) * ct_sweep_pitch(s));
 }
 
 /* The lower triangle of G becomes that of -G^-1; returns logdet G, not finite if G is not. What

@@ -5,7 +5,11 @@
 #include "backend/cpu/shrink.h"
 #include "backend/cpu/simd.h"
 
-enum { MAX_POINTS = 6, MAX_TAPS = 3 };
+enum { MAX_POINTS = 6 };
+
+/* function(..., taps) with taps a constant, so that the tables are. */
+#define BY_TAPS(taps, function, ...)                                                               \
+    ((taps) == 2 ? function(__VA_ARGS__, 2) : function(__VA_ARGS__, 3))
 
 /* Row by row. Interpolation points 0, 1, -1, 2, infinity. */
 /* clang-format off */
@@ -158,10 +162,9 @@ static void clear_padding(const ct_tiling *t, float *frame)
     clear(frame + (int64_t)below * t->frame_w * WIDTH, (int64_t)(t->frame_h - below) * t->frame_w);
 }
 
-/* Every tile of every phase, forward (V = BT v B) or adjoint (v += B V BT). `taps` is constant
- * where this is inlined, so that the tables are. */
+/* Every tile of every phase, forward (V = BT v B) or adjoint (v += B V BT). */
 CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float *frame,
-                           const int taps, const bool adjoint)
+                           const bool adjoint, const int taps)
 {
     const ct_tiling *t = s->t;
     const int points = taps + CT_TILE - 1, stride = taps == 2 ? 2 : 1;
@@ -227,19 +230,13 @@ static void image_side(const void *side, int image, int channel, float *frame)
 
     if (s->adjoint) {
         clear(frame, (int64_t)t->frame_h * t->frame_w);
-        if (t->taps == 2)
-            image_tiles(s, image, channel, frame, 2, true);
-        else
-            image_tiles(s, image, channel, frame, 3, true);
+        BY_TAPS(t->taps, image_tiles, s, image, channel, frame, true);
     }
     image_pixels(s, image, channel, frame);
     if (!s->forward)
         return;
     clear_padding(t, frame);
-    if (t->taps == 2)
-        image_tiles(s, image, channel, frame, 2, false);
-    else
-        image_tiles(s, image, channel, frame, 3, false);
+    BY_TAPS(t->taps, image_tiles, s, image, channel, frame, false);
 }
 
 /* ---- code side: one image, a vector of atoms */
@@ -289,10 +286,7 @@ static void code_in(const void *side, int image, int atom, CT_UNUSED float *fram
 {
     const ct_code_in *s = side;
 
-    if (s->t->taps == 2)
-        code_in_tiles(s, image, atom, 2);
-    else
-        code_in_tiles(s, image, atom, 3);
+    BY_TAPS(s->t->taps, code_in_tiles, s, image, atom);
 }
 
 /* What becomes of the pixels m of a tile; `at` is where the first of a vector lies. */
@@ -321,8 +315,8 @@ CT_INLINE void code_pixel(const ct_code_out *s, const ct_code_kind kind, vec pro
     }
 }
 
-CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const int taps,
-                              const ct_code_kind kind)
+CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const ct_code_kind kind,
+                              const int taps)
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
@@ -348,27 +342,24 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const i
 CT_INLINE void code_out_kind(const ct_code_out *s, int image, int atom, const int taps)
 {
     if (s->kind == CT_CODE_PLAIN)
-        code_out_tiles(s, image, atom, taps, CT_CODE_PLAIN);
+        code_out_tiles(s, image, atom, CT_CODE_PLAIN, taps);
     else if (s->kind == CT_CODE_STEP)
-        code_out_tiles(s, image, atom, taps, CT_CODE_STEP);
+        code_out_tiles(s, image, atom, CT_CODE_STEP, taps);
     else
-        code_out_tiles(s, image, atom, taps, CT_CODE_BACKWARD);
+        code_out_tiles(s, image, atom, CT_CODE_BACKWARD, taps);
 }
 
 static void code_out(const void *side, int image, int atom, CT_UNUSED float *frame)
 {
     const ct_code_out *s = side;
 
-    if (s->t->taps == 2)
-        code_out_kind(s, image, atom, 2);
-    else
-        code_out_kind(s, image, atom, 3);
+    BY_TAPS(s->t->taps, code_out_kind, s, image, atom);
 }
 
 /* ---- dictionary: one row, a vector of lanes */
 
-CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const int taps,
-                       const bool gradient)
+CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool gradient,
+                       const int taps)
 {
     const int stride = taps == 2 ? 2 : 1, kernel = taps * stride, points = taps + CT_TILE - 1;
 
@@ -404,20 +395,14 @@ static void weights_in(const void *side, int row, int lane, CT_UNUSED float *fra
 {
     const ct_weights_side *s = side;
 
-    if (s->t->taps == 2)
-        weights(s, row, lane, 2, false);
-    else
-        weights(s, row, lane, 3, false);
+    BY_TAPS(s->t->taps, weights, s, row, lane, false);
 }
 
 static void weights_out(const void *side, int row, int lane, CT_UNUSED float *frame)
 {
     const ct_weights_side *s = side;
 
-    if (s->t->taps == 2)
-        weights(s, row, lane, 2, true);
-    else
-        weights(s, row, lane, 3, true);
+    BY_TAPS(s->t->taps, weights, s, row, lane, true);
 }
 
 const ct_winograd_kernels CT_ISA_NAME(ct_winograd_) = {
