@@ -21,7 +21,7 @@ static csctrl_status no_cpu(ct_exec *ex)
 
 typedef struct backend {
     const char *name;
-    bool built, has_f64;
+    bool built, has_f64, has_bf16;
     csctrl_status (*init)(ct_exec *ex);
     void (*exit)(ct_exec *ex);
 } backend;
@@ -29,7 +29,7 @@ typedef struct backend {
 /* In the order in which "auto" prefers them. */
 static const backend backends[] = {
 #if CSCTRL_WITH_CPU
-    {.name = "cpu", .built = true, .init = ct_cpu_init, .exit = ct_cpu_exit},
+    {.name = "cpu", .built = true, .has_bf16 = true, .init = ct_cpu_init, .exit = ct_cpu_exit},
 #else
     {.name = "cpu", .init = no_cpu},
 #endif
@@ -91,6 +91,10 @@ csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
         return ct_fail(CSCTRL_E_UNSUPPORTED,
                        "device \"%s\" computes in f32 only: choose device \"ref\" for f64",
                        b->name);
+    if (b->built && options->bf16 && !b->has_bf16)
+        return ct_fail(CSCTRL_E_UNSUPPORTED,
+                       "device \"%s\" computes in f32 and f64 only: choose device \"cpu\" for bf16",
+                       b->name);
     ct_isa isa = CT_ISA_AUTO;
     CT_TRY(choose_isa(options->isa, &isa));
 
@@ -101,6 +105,7 @@ csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
     ex->dtype = options->dtype;
     ex->threads = options->threads > 0 ? options->threads : processors();
     ex->isa = isa;
+    ex->bf16 = options->bf16;
     const csctrl_status status = b->init(ex);
     if (status != CSCTRL_OK) {
         ct_free(ex);
@@ -155,6 +160,16 @@ ct_isa ct_isa_best(void)
     return CT_ISA_AVX2;
 #else
     return CT_ISA_PORTABLE;
+#endif
+}
+
+bool ct_isa_has_bf16(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+    return false;
 #endif
 }
 

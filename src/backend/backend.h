@@ -12,6 +12,7 @@ typedef struct ct_exec_options {
     csctrl_dtype dtype; /* CSCTRL_F32, or CSCTRL_F64 (ref only) */
     int threads;        /* 0: all processors this process may use */
     ct_isa isa;         /* cpu: highest instruction set to use; AUTO: the machine's best */
+    bool bf16;          /* cpu: Winograd products of bfloat16 operands, summed in float */
 } ct_exec_options;
 
 /* Context in which operations run. Layers read ops and dtype and nothing else. */
@@ -21,7 +22,8 @@ struct ct_exec {
     int threads;
     const char *name; /* "ref" or "cpu" */
     ct_isa isa;       /* in use */
-    void *state;      /* backend's own */
+    bool bf16;
+    void *state; /* backend's own */
 };
 
 /* E_UNSUPPORTED with the reason when the backend is missing or does not do that dtype; E_INVALID
@@ -32,6 +34,7 @@ void ct_exec_destroy(ct_exec **ex);
 /* "portable", "avx2", "avx512"; best that this CPU has. */
 const char *ct_isa_name(ct_isa isa);
 ct_isa ct_isa_best(void);
+bool ct_isa_has_bf16(void); /* products of bfloat16 are instructions of this CPU */
 bool ct_isa_from_name(const char *name, ct_isa *isa); /* also "auto" */
 
 /* A backend: fills ex->ops and ex->state, or says why it cannot. */

@@ -153,10 +153,11 @@ static void destroy_layer(csctrl_model *m, ct_layer *layer)
 
 static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config)
 {
+    const char *precision = csctrl_config_text(config, "precision");
     ct_exec_options options = {
         .device = csctrl_config_text(config, "device"),
-        .dtype =
-            strcmp(csctrl_config_text(config, "precision"), "f64") == 0 ? CSCTRL_F64 : CSCTRL_F32,
+        .dtype = strcmp(precision, "f64") == 0 ? CSCTRL_F64 : CSCTRL_F32,
+        .bf16 = strcmp(precision, "bf16") == 0,
         .threads = (int)csctrl_config_int(config, "threads"),
     };
 

@@ -154,9 +154,20 @@ static void test_gradients(void **state)
         op_check(specs[i].label, gradients, &specs[i], 1e-5);
 }
 
+/* An operand keeps 8 bits, and the transforms magnify what is lost. */
+static void test_bf16(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        op_check_bf16(specs[i].label, steps, &specs[i], 3e-2);
+        op_check_bf16(specs[i].label, gradients, &specs[i], 3e-2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_gradients),
     };

@@ -208,7 +208,8 @@ static void check_one(const char *label, const ct_exec_options *options, op_case
     op_run *first = start(options, test, params), *second = start(options, test, params);
     char subject[64];
 
-    snprintf(subject, sizeof subject, "%s %s", options->device, ct_isa_name(options->isa));
+    snprintf(subject, sizeof subject, "%s %s%s", options->device, ct_isa_name(options->isa),
+             options->bf16 ? " bf16" : "");
     assert_int_equal(first->result_count, oracle->result_count);
     for (int i = 0; i < oracle->result_count; i++) {
         const result *a = &first->results[i], *b = &second->results[i];
@@ -220,15 +221,11 @@ static void check_one(const char *label, const ct_exec_options *options, op_case
     finish(second);
 }
 
-void op_check(const char *label, op_case *test, const void *params, double tolerance)
+static void check_cpu(const char *label, bool bf16, op_case *test, const void *params,
+                      const op_run *oracle, double tolerance)
 {
-    const ct_exec_options exact = {.device = "ref", .dtype = CSCTRL_F64};
-    const ct_exec_options ref = {.device = "ref", .dtype = CSCTRL_F32};
-    op_run *oracle = start(&exact, test, params);
+    ct_exec_options fast = {.device = "cpu", .dtype = CSCTRL_F32, .threads = 2, .bf16 = bf16};
     ct_exec *cpu = NULL;
-
-    check_one(label, &ref, test, params, oracle, tolerance);
-    ct_exec_options fast = {.device = "cpu", .dtype = CSCTRL_F32, .threads = 2};
     const bool built = ct_exec_create(&cpu, &fast) == CSCTRL_OK;
     ct_exec_destroy(&cpu);
     /* Best first: oneDNN keeps the first limit it was given. */
@@ -240,6 +237,28 @@ void op_check(const char *label, op_case *test, const void *params, double toler
             print_message("%s: skipped on %s, which this processor lacks\n", label,
                           ct_isa_name(fast.isa));
     }
+}
+
+static op_run *run_oracle(op_case *test, const void *params)
+{
+    return start(&(ct_exec_options){.device = "ref", .dtype = CSCTRL_F64}, test, params);
+}
+
+void op_check(const char *label, op_case *test, const void *params, double tolerance)
+{
+    const ct_exec_options ref = {.device = "ref", .dtype = CSCTRL_F32};
+    op_run *oracle = run_oracle(test, params);
+
+    check_one(label, &ref, test, params, oracle, tolerance);
+    check_cpu(label, false, test, params, oracle, tolerance);
+    finish(oracle);
+}
+
+void op_check_bf16(const char *label, op_case *test, const void *params, double tolerance)
+{
+    op_run *oracle = run_oracle(test, params);
+
+    check_cpu(label, true, test, params, oracle, tolerance);
     finish(oracle);
 }
 

@@ -47,6 +47,9 @@ void op_set(const ct_tensor *t, int64_t i, double value);
 /* Run the case on every backend and instruction set against the oracle; fails the cmocka test. */
 void op_check(const char *label, op_case *test, const void *params, double tolerance);
 
+/* The same on cpu with precision bf16. */
+void op_check_bf16(const char *label, op_case *test, const void *params, double tolerance);
+
 /* Run the case on one backend; nothing is compared, but guards are checked. */
 void op_alone(const char *device, csctrl_dtype dtype, int threads, op_case *test,
               const void *params);

@@ -10,24 +10,33 @@
 #include "backend/ref/ref.h"
 #include "base/mem.h"
 
-static void choose_kernels(ct_isa isa, ct_cpu *cpu)
+#define USE_KERNELS(cpu, isa)                                                                      \
+    do {                                                                                           \
+        (cpu)->loops = &ct_loops_##isa;                                                            \
+        (cpu)->sweep = ct_sweep_##isa;                                                             \
+        (cpu)->product = ct_product_##isa;                                                         \
+        (cpu)->winograd = &ct_winograd_##isa;                                                      \
+    } while (0)
+#define USE_PRODUCTS(cpu, isa)                                                                     \
+    do {                                                                                           \
+        (cpu)->product = ct_product_##isa;                                                         \
+        (cpu)->winograd = &ct_winograd_##isa;                                                      \
+    } while (0)
+
+static void choose_kernels(ct_isa isa, bool bf16, ct_cpu *cpu)
 {
-    cpu->loops = &ct_loops_portable;
-    cpu->product = ct_product_portable;
-    cpu->sweep = ct_sweep_portable;
-    cpu->winograd = &ct_winograd_portable;
+    USE_KERNELS(cpu, portable);
+    if (bf16)
+        USE_PRODUCTS(cpu, portable_bf16);
 #if defined(__x86_64__)
-    if (isa == CT_ISA_AVX512) {
-        cpu->loops = &ct_loops_avx512;
-        cpu->product = ct_product_avx512;
-        cpu->sweep = ct_sweep_avx512;
-        cpu->winograd = &ct_winograd_avx512;
-    } else if (isa == CT_ISA_AVX2) {
-        cpu->loops = &ct_loops_avx2;
-        cpu->product = ct_product_avx2;
-        cpu->sweep = ct_sweep_avx2;
-        cpu->winograd = &ct_winograd_avx2;
-    }
+    if (isa == CT_ISA_AVX512)
+        USE_KERNELS(cpu, avx512);
+    if (isa == CT_ISA_AVX2)
+        USE_KERNELS(cpu, avx2);
+    if (bf16 && isa >= CT_ISA_AVX2)
+        USE_PRODUCTS(cpu, avx2_bf16);
+    if (bf16 && isa == CT_ISA_AVX512 && ct_isa_has_bf16())
+        USE_PRODUCTS(cpu, avx512_bf16);
 #else
     (void)isa;
 #endif
@@ -57,7 +66,7 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     ct_cpu_fill_norm(&cpu->ops);
     ct_cpu_fill_conv(&cpu->ops);
     ct_cpu_fill_rate(&cpu->ops);
-    choose_kernels(ex->isa, cpu);
+    choose_kernels(ex->isa, ex->bf16, cpu);
     /* oneDNN's barriers wait for ever for threads that were asked for and not granted. */
     if (ex->threads > omp_get_thread_limit())
         ex->threads = omp_get_thread_limit();

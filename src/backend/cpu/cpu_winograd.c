@@ -5,17 +5,15 @@
  *   dict_grad   dW = G*(P^T V)                    P^T V [atoms, phases c]
  *
  * each product being points^2 products of matrices. in, in* are the image side of winograd.h, in'
- * and out the code side, G the weights. V holds both what comes from the image and what goes to it.
- */
+ * and out the code side, G the weights. */
 #include "backend/cpu/cpu_winograd.h"
 
 #include <omp.h>
 
 #include "base/mem.h"
 
-/* V, P and M of a chunk together, and the columns of a product that one thread computes at a time.
- */
-enum { CHUNK_BYTES = 4 << 20, GROUP = 4 };
+/* V, P and the products of a chunk together. */
+enum { CHUNK_BYTES = 4 << 20 };
 
 /* Fewer rows than this and reading U takes longer than computing with it. */
 enum { FEW_ROWS = 32 };
@@ -25,14 +23,18 @@ struct ct_winograd {
     int matrices, tiles, columns; /* points^2; of an image; phases times channels */
     int chunk;                    /* images */
     int threads;
-    size_t frame; /* bytes for each thread */
+    size_t frame;         /* bytes for each thread */
+    size_t operand_bytes; /* of a number */
 };
 
-/* The parts of packed and scratch. */
+/* The parts of packed and scratch. Where operands are floats, the products of the image side lie in
+ * V. Y takes the place of M. */
 typedef struct parts {
-    ct_stack U, Ut;       /* packed */
-    ct_stack V, P, M, dU; /* scratch: V rows x columns; P, M rows x atoms; dU atoms x columns */
-    float *w[2];          /* dictionaries */
+    ct_stack U, Ut;   /* packed operands */
+    ct_stack V, P, Y; /* operands: rows x columns, rows x atoms */
+    ct_stack I, M;    /* products: rows x columns, rows x atoms */
+    ct_stack dU;      /* products: atoms x columns */
+    float *w[2];      /* dictionaries */
     unsigned char *frames;
     size_t packed_bytes, scratch_bytes;
 } parts;
@@ -49,6 +51,14 @@ bool ct_winograd_fits(const ct_geom *g)
 
     return (quarter || same) && g->pad == 1 && g->c % CT_LANES == 0 && g->atoms % CT_LANES == 0 &&
            tiles * CT_TILE * CT_TILE < 2 * g->oh * g->ow && g->n * tiles >= FEW_ROWS;
+}
+
+/* Columns of the products that need a place of their own: M, and I unless it lies in V. */
+static int most_products(const ct_winograd *w)
+{
+    const int atoms = w->tiling.g.atoms;
+
+    return w->operand_bytes < sizeof(float) && w->columns > atoms ? w->columns : atoms;
 }
 
 ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
@@ -71,11 +81,12 @@ ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
     w->matrices = w->tiling.points * w->tiling.points;
     w->tiles = down * across;
     w->columns = w->tiling.phases * g->c;
-    const size_t image =
-        (size_t)(w->matrices * w->tiles) * (size_t)(w->columns + 2 * g->atoms) * sizeof(float);
-    const size_t most = CHUNK_BYTES / image;
-    w->chunk = most < 1 ? 1 : most > (size_t)g->n ? g->n : (int)most;
     w->threads = ex->threads;
+    w->operand_bytes = ((const ct_cpu *)ex->state)->winograd->operand_bytes;
+    const size_t row = (size_t)(w->columns + g->atoms) * w->operand_bytes +
+                       (size_t)most_products(w) * sizeof(float);
+    const size_t most = CHUNK_BYTES / ((size_t)(w->matrices * w->tiles) * row);
+    w->chunk = most < 1 ? 1 : most > (size_t)g->n ? g->n : (int)most;
     w->frame = (size_t)(w->tiling.frame_h * w->tiling.frame_w) * CT_LANES * sizeof(float);
     return w;
 }
@@ -93,26 +104,31 @@ static parts lay_out(const ct_winograd *w, void *packed, void *scratch)
                   columns = w->columns;
     const size_t dictionary =
         (size_t)(atoms * w->tiling.g.c * w->tiling.g.kernel * w->tiling.g.kernel);
-    const size_t weights = ct_stack_bytes(w->matrices, atoms, columns);
-    const size_t image = ct_stack_bytes(w->matrices, rows, columns);
-    const size_t code = ct_stack_bytes(w->matrices, rows, atoms);
+    const size_t size = w->operand_bytes, real = sizeof(float);
+    const size_t weights = ct_stack_bytes(w->matrices, atoms, columns, size);
+    const size_t image = ct_stack_bytes(w->matrices, rows, columns, size);
+    const size_t code = ct_stack_bytes(w->matrices, rows, atoms, size);
+    const size_t products = ct_stack_bytes(w->matrices, rows, most_products(w), real);
+    const size_t gradient = ct_stack_bytes(w->matrices, atoms, columns, real);
     unsigned char *p = packed, *s = scratch;
     parts m = {.packed_bytes = 2 * weights};
 
     if (packed != NULL) {
-        m.U = ct_stack_at(p, columns, atoms);
-        m.Ut = ct_stack_at(p + weights, atoms, columns);
+        m.U = ct_stack_at(p, columns, atoms, size);
+        m.Ut = ct_stack_at(p + weights, atoms, columns, size);
     }
     m.scratch_bytes =
-        image + 2 * code + weights + 2 * dictionary * sizeof(float) + (size_t)w->threads * w->frame;
+        image + code + products + gradient + 2 * dictionary * real + (size_t)w->threads * w->frame;
     if (scratch != NULL) {
-        m.V = ct_stack_at(s, rows, columns);
-        m.P = ct_stack_at(s += image, rows, atoms);
-        m.M = ct_stack_at(s += code, rows, atoms);
-        m.dU = ct_stack_at(s += code, atoms, columns);
-        m.w[0] = (float *)(void *)(s += weights);
+        m.V = ct_stack_at(s, rows, columns, size);
+        m.P = ct_stack_at(s += image, rows, atoms, size);
+        m.Y = ct_stack_at(s += code, rows, atoms, size);
+        m.M = ct_stack_at(s, rows, atoms, real);
+        m.I = size == real ? m.V : ct_stack_at(s, rows, columns, real);
+        m.dU = ct_stack_at(s += products, atoms, columns, real);
+        m.w[0] = (float *)(void *)(s += gradient);
         m.w[1] = m.w[0] + dictionary;
-        m.frames = s + 2 * dictionary * sizeof(float);
+        m.frames = s + 2 * dictionary * real;
     }
     return m;
 }
@@ -172,6 +188,7 @@ static void image_side(stage *s, ct_image_side side)
 {
     side.t = &s->w->tiling;
     side.V = s->m.V;
+    side.products = s->m.I;
     run_side(s, kernels(s)->image_side, s->images, s->w->tiling.g.c, &side);
 }
 
@@ -189,28 +206,31 @@ static void code_out(stage *s, ct_code_out side)
     run_side(s, kernels(s)->code_out, s->images, s->w->tiling.g.atoms, &side);
 }
 
+static int product_groups(const ct_product *p)
+{
+    return (p->cols / CT_LANES + CT_PRODUCT_PANELS - 1) / CT_PRODUCT_PANELS;
+}
+
 static void product_items(const void *args, int64_t begin, int64_t end)
 {
     const stage *s = args;
     const ct_product *p = s->args;
     ct_product_kernel *kernel = ((const ct_cpu *)s->ex->state)->product;
-    const int panels = p->cols / CT_LANES, groups = (panels + GROUP - 1) / GROUP;
+    const int panels = p->cols / CT_LANES, groups = product_groups(p);
 
     for (int64_t i = begin; i < end; i++) {
-        const int first = (int)(i % groups) * GROUP;
-        kernel(p, (int)(i / groups), first, first + GROUP < panels ? first + GROUP : panels);
+        const int first = (int)(i % groups) * CT_PRODUCT_PANELS, next = first + CT_PRODUCT_PANELS;
+        kernel(p, (int)(i / groups), first, next < panels ? next : panels);
     }
 }
 
 static void product(stage *s, ct_product p)
 {
-    const int groups = (p.cols / CT_LANES + GROUP - 1) / GROUP;
-
     s->args = &p;
-    ct_cpu_for(s->ex, (int64_t)s->w->matrices * groups, 1, product_items, s);
+    ct_cpu_for(s->ex, (int64_t)s->w->matrices * product_groups(&p), 1, product_items, s);
 }
 
-/* M = V U, V = P Ut, dU (+)= X^T V with X one of P, M. */
+/* M = V U, I = P Ut, dU (+)= X^T V with X one of P, Y. */
 static void to_code(stage *s)
 {
     product(s, (ct_product){.a = s->m.V,
@@ -225,7 +245,7 @@ static void to_image(stage *s)
 {
     product(s, (ct_product){.a = s->m.P,
                             .b = s->m.Ut,
-                            .c = s->m.V,
+                            .c = s->m.I,
                             .rows = s->images * s->w->tiles,
                             .cols = s->w->columns,
                             .depth = s->w->tiling.g.atoms});
@@ -397,8 +417,8 @@ void ct_winograd_step_backward(ct_exec *ex, const ct_winograd *w, const ct_conv 
         if (g->dW == NULL)
             continue;
         if (g->y != NULL) {
-            code_in(&s, s.m.M, (ct_code_in){.code = at(g->y, first), .factor = -1});
-            to_weights(&s, s.m.M, first > 0);
+            code_in(&s, s.m.Y, (ct_code_in){.code = at(g->y, first), .factor = -1});
+            to_weights(&s, s.m.Y, first > 0);
         }
         image_side(&s, (ct_image_side){.x = at(g->r, first), .forward = true});
         to_weights(&s, s.m.P, first > 0 || g->y != NULL);

@@ -1,6 +1,7 @@
 /* panels.c - the product of matrices in panels. A block of C stays in registers while A is
  * broadcast and B is read by vectors, both in the order in which they lie. */
 #include "backend/cpu/panels.h"
+#include "backend/cpu/operand.h"
 #include "backend/cpu/simd.h"
 
 /* Rows and panels of a block of C: as many accumulators as hide the latency of the FMA and leave
@@ -12,102 +13,156 @@ enum { ROWS = 6, PANELS = 1 };
 #else
 enum { ROWS = 2, PANELS = 1 };
 #endif
-enum { VECTORS = CT_LANES / WIDTH };
+enum { VECTORS = CT_LANES / WIDTH, UNITS = CT_LANES / DEEP };
 
 /* Depth of A^T B that is summed before C is written: so much of A and B stays in the first cache.
  */
 enum { DEPTH = 256 };
 
-/* Element (i, k) of A is at a + i row + k / length segment + k % length step. */
+/* The left factor by units: (i, k) is at a + i row + k / length segment + k % length step. */
 typedef struct left {
-    const float *a;
+    const unit *a;
     int64_t row, segment, step;
     int segments, length;
 } left;
 
-CT_INLINE void block(const left *A, const float *b, int64_t b_panel, float *c, int64_t c_panel,
-                     bool accumulate, const int rows, const int panels)
+/* The right factor: unit k of a panel begins at b + k CT_LANES. */
+typedef struct right {
+    const unit *b;
+    int64_t panel;
+} right;
+
+typedef struct result {
+    float *c;
+    int64_t panel;
+    bool accumulate;
+} result;
+
+CT_INLINE void block(const left *A, right B, result C, const int rows, const int panels)
 {
     vec sum[ROWS][PANELS * VECTORS] = {0};
 
-    if (accumulate)
+    if (C.accumulate)
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < panels * VECTORS; v++)
-                sum[i][v] = load(c + i * CT_LANES + v / VECTORS * c_panel + v % VECTORS * WIDTH);
+                sum[i][v] = load(C.c + i * CT_LANES + v / VECTORS * C.panel + v % VECTORS * WIDTH);
     for (int s = 0; s < A->segments; s++) {
-        const float *a = A->a + s * A->segment;
-        for (int t = 0; t < A->length; t++, a += A->step, b += CT_LANES) {
-            vec row[PANELS * VECTORS];
-            for (int v = 0; v < panels * VECTORS; v++)
-                row[v] = load(b + v / VECTORS * b_panel + v % VECTORS * WIDTH);
+        const unit *a = A->a + s * A->segment;
+        for (int t = 0; t < A->length; t++, a += A->step, B.b += CT_LANES)
             for (int i = 0; i < rows; i++)
                 for (int v = 0; v < panels * VECTORS; v++)
-                    sum[i][v] += a[i * A->row] * row[v];
-        }
+                    sum[i][v] = multiply_add(sum[i][v], a[i * A->row],
+                                             B.b + v / VECTORS * B.panel + v % VECTORS * WIDTH);
     }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < panels * VECTORS; v++)
-            store(c + i * CT_LANES + v / VECTORS * c_panel + v % VECTORS * WIDTH, sum[i][v]);
+            store(C.c + i * CT_LANES + v / VECTORS * C.panel + v % VECTORS * WIDTH, sum[i][v]);
 }
 
-/* The panels of one block of rows: `row` is where it begins in A (already in place) and C. */
-CT_INLINE void block_row(const ct_product *p, const left *A, int matrix, int row, int depth,
-                         bool accumulate, int begin, int end, const int rows)
+/* `rows` rows of C, `panels` panels. */
+CT_INLINE void block_row(const left *A, right B, result C, int panels, const int rows)
 {
-    const int64_t b_panel = p->b.pitch * CT_LANES, c_panel = p->c.pitch * CT_LANES;
-    const float *b = p->b.data + matrix * p->b.stride + (int64_t)depth * CT_LANES;
-    float *c = p->c.data + matrix * p->c.stride + (int64_t)row * CT_LANES;
-    int j = begin;
-
-    for (; j + PANELS <= end; j += PANELS)
-        block(A, b + j * b_panel, b_panel, c + j * c_panel, c_panel, accumulate, rows, PANELS);
-    for (; j < end; j++)
-        block(A, b + j * b_panel, b_panel, c + j * c_panel, c_panel, accumulate, rows, 1);
+    for (; panels >= PANELS; panels -= PANELS, B.b += PANELS * B.panel, C.c += PANELS * C.panel)
+        block(A, B, C, rows, PANELS);
+    for (; panels > 0; panels--, B.b += B.panel, C.c += C.panel)
+        block(A, B, C, rows, 1);
 }
 
-/* Blocks of ROWS rows, what is left by 4, 2 and 1. In A^T a block must not leave its panel. */
-CT_INLINE void all_rows(const ct_product *p, int matrix, int depth, int length, bool accumulate,
-                        int begin, int end, const bool transposed)
+/* `rows` rows of C in blocks of ROWS, what is left by 4, 2 and 1. */
+CT_INLINE void all_rows(left A, right B, result C, int rows, int panels)
 {
-    const float *a = p->a.data + matrix * p->a.stride;
-    const int64_t a_panel = p->a.pitch * CT_LANES;
     int step = 0;
 
-    for (int row = 0; row < p->rows; row += step) {
-        const int panel = transposed ? CT_LANES - row % CT_LANES : p->rows - row;
-        const int left_over = panel < p->rows - row ? panel : p->rows - row;
-        left A = {.a = a + (int64_t)row * CT_LANES + depth / CT_LANES * a_panel,
-                  .row = CT_LANES,
-                  .segment = a_panel,
-                  .step = 1,
-                  .segments = length / CT_LANES,
-                  .length = CT_LANES};
-        if (transposed)
-            A = (left){.a = a + row / CT_LANES * a_panel + row % CT_LANES +
-                            (int64_t)depth * CT_LANES,
-                       .row = 1,
-                       .step = CT_LANES,
-                       .segments = 1,
-                       .length = length};
-        if (left_over >= ROWS)
-            block_row(p, &A, matrix, row, depth, accumulate, begin, end, step = ROWS);
-        else if (left_over >= 4 && ROWS > 4)
-            block_row(p, &A, matrix, row, depth, accumulate, begin, end, step = 4);
-        else if (left_over >= 2)
-            block_row(p, &A, matrix, row, depth, accumulate, begin, end, step = 2);
+    for (; rows > 0; rows -= step, A.a += step * A.row, C.c += step * CT_LANES) {
+        if (rows >= ROWS)
+            block_row(&A, B, C, panels, step = ROWS);
+        else if (rows >= 4 && ROWS > 4)
+            block_row(&A, B, C, panels, step = 4);
+        else if (rows >= 2)
+            block_row(&A, B, C, panels, step = 2);
         else
-            block_row(p, &A, matrix, row, depth, accumulate, begin, end, step = 1);
+            block_row(&A, B, C, panels, step = 1);
+    }
+}
+
+CT_INLINE const operand *operands(const ct_stack *s, int matrix, int panel, int64_t row)
+{
+    return (const operand *)s->data + matrix * s->stride + (panel * s->pitch + row) * CT_LANES;
+}
+
+CT_INLINE const unit *units(const operand *o)
+{
+    return (const unit *)(const void *)o;
+}
+
+CT_INLINE result result_at(const ct_product *p, int matrix, int panel, int row)
+{
+    return (result){.c = (float *)p->c.data + matrix * p->c.stride +
+                         (panel * p->c.pitch + row) * CT_LANES,
+                    .panel = p->c.pitch * CT_LANES,
+                    .accumulate = p->accumulate};
+}
+
+/* ---- A^T B, where the sum goes along rows */
+
+#ifdef CT_BF16
+/* Rows 2k and 2k + 1 of a panel become row k of units; an odd last row is paired with 0. */
+CT_INLINE const unit *along_rows(const operand *from, int rows, unit *to)
+{
+    unit *at = to;
+
+    for (int k = 0; k + 1 < rows; k += 2, from += 2 * CT_LANES, at += CT_LANES)
+        for (int l = 0; l < CT_LANES; l++)
+            at[l] = from[l] | (unit)from[CT_LANES + l] << 16;
+    for (int l = 0; rows % 2 == 1 && l < CT_LANES; l++)
+        at[l] = from[l];
+    return to;
+}
+#else
+CT_INLINE const unit *along_rows(const operand *from, int rows, CT_UNUSED unit *to)
+{
+    (void)rows;
+    return from;
+}
+#endif
+
+/* Rows first..first+depth-1 of A and B. */
+CT_INLINE void add_depth(const ct_product *p, int matrix, int begin, int end, int first, int depth)
+{
+    enum { BLOCK = DEPTH / DEEP * CT_LANES };
+    unit left_block[BLOCK], right_block[CT_PRODUCT_PANELS * BLOCK];
+    right B = {.panel = DEEP == 1 ? p->b.pitch * CT_LANES : BLOCK};
+
+    for (int j = end; j-- > begin;)
+        B.b =
+            along_rows(operands(&p->b, matrix, j, first), depth, right_block + (j - begin) * BLOCK);
+    for (int row = 0; row < p->rows; row += CT_LANES) {
+        const left A = {
+            .a = along_rows(operands(&p->a, matrix, row / CT_LANES, first), depth, left_block),
+            .row = 1,
+            .step = CT_LANES,
+            .segments = 1,
+            .length = (depth + DEEP - 1) / DEEP};
+        result C = result_at(p, matrix, begin, row);
+        C.accumulate |= first > 0;
+        all_rows(A, B, C, CT_LANES, end - begin);
     }
 }
 
 void CT_ISA_NAME(ct_product_)(const ct_product *p, int matrix, int begin, int end)
 {
-    if (!p->transposed) {
-        all_rows(p, matrix, 0, p->depth, p->accumulate, begin, end, false);
+    if (p->transposed) {
+        for (int first = 0; first < p->depth; first += DEPTH)
+            add_depth(p, matrix, begin, end, first,
+                      p->depth - first < DEPTH ? p->depth - first : DEPTH);
         return;
     }
-    for (int depth = 0; depth < p->depth; depth += DEPTH) {
-        const int length = p->depth - depth < DEPTH ? p->depth - depth : DEPTH;
-        all_rows(p, matrix, depth, length, p->accumulate || depth > 0, begin, end, true);
-    }
+    const left A = {.a = units(operands(&p->a, matrix, 0, 0)),
+                    .row = UNITS,
+                    .segment = p->a.pitch * UNITS,
+                    .step = 1,
+                    .segments = p->depth / CT_LANES,
+                    .length = UNITS};
+    const right B = {.b = units(operands(&p->b, matrix, begin, 0)), .panel = p->b.pitch * UNITS};
+    all_rows(A, B, result_at(p, matrix, begin, 0), p->rows, end - begin);
 }

@@ -2,6 +2,7 @@
  * once; the compiler unrolls them and drops the zeros. */
 #include "backend/cpu/winograd.h"
 
+#include "backend/cpu/operand.h"
 #include "backend/cpu/shrink.h"
 #include "backend/cpu/simd.h"
 
@@ -117,10 +118,28 @@ CT_INLINE void apply_2d(const matrix m, vec in[][MAX_POINTS], vec out[][MAX_POIN
         apply(m, half[i], 1, out[i], 1);
 }
 
-/* Where column `column` of row `row` lies in the first matrix. */
-CT_INLINE float *cell(const ct_stack *s, int64_t row, int column)
+/* Where column `column` of row `row` lies in the first matrix: of products, of operands, and of
+ * operands that are a right factor. */
+CT_INLINE int64_t cell(const ct_stack *s, int64_t row, int column)
 {
-    return s->data + (column / CT_LANES * s->pitch + row) * CT_LANES + column % CT_LANES;
+    return (column / CT_LANES * s->pitch + row) * CT_LANES + column % CT_LANES;
+}
+
+CT_INLINE const float *product_at(const ct_stack *s, int64_t row, int column)
+{
+    return (const float *)s->data + cell(s, row, column);
+}
+
+CT_INLINE operand *operand_at(const ct_stack *s, int64_t row, int column)
+{
+    return (operand *)s->data + cell(s, row, column);
+}
+
+CT_INLINE operand *right_at(const ct_stack *s, int row, int column)
+{
+    const int unit_row = row / DEEP * DEEP, panel = column / CT_LANES * CT_LANES;
+
+    return operand_at(s, unit_row, panel) + (column - panel) * DEEP + row - unit_row;
 }
 
 CT_INLINE void load_points(const float *from, int64_t stride, const int points,
@@ -133,13 +152,19 @@ CT_INLINE void load_points(const float *from, int64_t stride, const int points,
             to[i][j] = load(from + (i * points + j) * stride);
 }
 
-CT_INLINE void store_points(float *to, int64_t stride, const int points, vec from[][MAX_POINTS])
+CT_INLINE void store_points(operand *to, int64_t stride, const int points, vec from[][MAX_POINTS],
+                            const bool right)
 {
 #pragma GCC unroll 6
     for (int i = 0; i < points; i++)
 #pragma GCC unroll 6
-        for (int j = 0; j < points; j++)
-            store(to + (i * points + j) * stride, from[i][j]);
+        for (int j = 0; j < points; j++) {
+            operand *at = to + (i * points + j) * stride;
+            if (right)
+                store_apart(at, from[i][j]);
+            else
+                store_operand(at, from[i][j]);
+        }
 }
 
 /* ---- image side: one image, a vector of channels; the frame is [frame_h][frame_w][WIDTH] */
@@ -162,7 +187,7 @@ static void clear_padding(const ct_tiling *t, float *frame)
     clear(frame + (int64_t)below * t->frame_w * WIDTH, (int64_t)(t->frame_h - below) * t->frame_w);
 }
 
-/* Every tile of every phase, forward (V = BT v B) or adjoint (v += B V BT). */
+/* Every tile of every phase, forward (V = BT v B) or adjoint (v += B products BT). */
 CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float *frame,
                            const bool adjoint, const int taps)
 {
@@ -177,10 +202,11 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                 const int top = CT_TILE * stride * y + phase / stride;
                 const int left = CT_TILE * stride * x + phase % stride;
                 float *from = frame + ((int64_t)top * t->frame_w + left) * WIDTH;
-                float *points_at = cell(&s->V, row, phase * t->g.c + channel);
+                const int column = phase * t->g.c + channel;
                 vec pixels[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
                 if (adjoint) {
-                    load_points(points_at, s->V.stride, points, products);
+                    load_points(product_at(&s->products, row, column), s->products.stride, points,
+                                products);
                     apply_2d(BT(taps, true), products, pixels);
                 }
 #pragma GCC unroll 6
@@ -195,7 +221,8 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                     }
                 if (!adjoint) {
                     apply_2d(BT(taps, false), pixels, products);
-                    store_points(points_at, s->V.stride, points, products);
+                    store_points(operand_at(&s->V, row, column), s->V.stride, points, products,
+                                 false);
                 }
             }
 }
@@ -278,7 +305,8 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
                     if (i < h && j < w)
                         codes[i][j] = scaled(s, corner + ((int64_t)i * g->ow + j) * g->atoms);
             apply_2d(AT(taps, true), codes, products);
-            store_points(cell(&s->P, row, atom), s->P.stride, taps + CT_TILE - 1, products);
+            store_points(operand_at(&s->P, row, atom), s->P.stride, taps + CT_TILE - 1, products,
+                         false);
         }
 }
 
@@ -327,7 +355,7 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
             const int h = smaller(CT_TILE, g->oh - y), w = smaller(CT_TILE, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
             vec products[MAX_POINTS][MAX_POINTS] = {0}, codes[MAX_POINTS][MAX_POINTS];
-            load_points(cell(&s->M, row, atom), s->M.stride, taps + CT_TILE - 1, products);
+            load_points(product_at(&s->M, row, atom), s->M.stride, taps + CT_TILE - 1, products);
             apply_2d(AT(taps, false), products, codes);
 #pragma GCC unroll 4
             for (int i = 0; i < CT_TILE; i++)
@@ -365,11 +393,11 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool g
 
     for (int phase = 0; phase < stride * stride; phase++) {
         const int first = phase * s->t->g.c;
-        float *u =
-            s->rows_are_channels ? cell(&s->U, first + row, lane) : cell(&s->U, row, first + lane);
+        const int u_row = s->rows_are_channels ? first + row : row;
+        const int u_column = s->rows_are_channels ? lane : first + lane;
         vec w[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
         if (gradient) {
-            load_points(u, s->U.stride, points, products);
+            load_points(product_at(&s->U, u_row, u_column), s->U.stride, points, products);
             apply_2d(G(taps, true), products, w);
         }
 #pragma GCC unroll 3
@@ -386,7 +414,7 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool g
             }
         if (!gradient) {
             apply_2d(G(taps, false), w, products);
-            store_points(u, s->U.stride, points, products);
+            store_points(right_at(&s->U, u_row, u_column), s->U.stride, points, products, true);
         }
     }
 }
@@ -407,6 +435,7 @@ static void weights_out(const void *side, int row, int lane, CT_UNUSED float *fr
 
 const ct_winograd_kernels CT_ISA_NAME(ct_winograd_) = {
     .width = WIDTH,
+    .operand_bytes = sizeof(operand),
     .image_side = image_side,
     .code_in = code_in,
     .code_out = code_out,

@@ -4,7 +4,8 @@
  * from R taps with T = R + 3 products: y = AT [(G w) . (BT x)], T x T of them in two dimensions,
  * each product of tiles and channels being a matrix product. R = 3: 3x3 atoms of stride 1. R = 2:
  * 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image. The adjoint and the
- * gradient use the same three matrices, transposed. */
+ * gradient use the same three matrices, transposed. What enters a product is kept as operands
+ * (operand.h), what comes from it as floats. */
 #ifndef CT_BACKEND_CPU_WINOGRAD_H
 #define CT_BACKEND_CPU_WINOGRAD_H
 
@@ -24,19 +25,19 @@ typedef struct ct_tiling {
     int frame_h, frame_w; /* an image with its padding, up to the end of the last tile */
 } ct_tiling;
 
-/* Image side, with V the transformed image: v = x, or the adjoint of V, or x minus that. Written to
- * (added to) `out`; transformed into V. */
+/* Image side: v = x, or the adjoint of the products, or x minus that. Written to (added to) `out`;
+ * transformed into the operands V. */
 typedef struct ct_image_side {
     const ct_tiling *t;
-    ct_stack V;
-    const float *x; /* NULL: none */
-    float *out;     /* NULL: not wanted */
-    bool adjoint;   /* V is input */
-    bool forward;   /* V is output */
-    bool add;       /* out is added to */
+    ct_stack V, products; /* operands; floats */
+    const float *x;       /* NULL: none */
+    float *out;           /* NULL: not wanted */
+    bool adjoint;         /* products are input */
+    bool forward;         /* V is output */
+    bool add;             /* out is added to */
 } ct_image_side;
 
-/* Code side, into the products: P = A (factor code), 0 where gate is 0. */
+/* Code side, into the operands: P = A (factor code), 0 where gate is 0. */
 typedef struct ct_code_in {
     const ct_tiling *t;
     ct_stack P;
@@ -62,7 +63,8 @@ typedef struct ct_code_out {
 } ct_code_out;
 
 /* U = G w GT for dictionaries [rows][taps][lanes]: `lanes` are columns of U, from the phase's first
- * when lanes are channels; rows are rows of U, likewise. The gradient goes the other way. */
+ * when lanes are channels; rows are rows of U, likewise. U holds operands, a right factor. The
+ * gradient goes the other way and comes from floats. */
 typedef struct ct_weights_side {
     const ct_tiling *t;
     ct_stack U;
@@ -76,11 +78,14 @@ typedef struct ct_weights_side {
 typedef void ct_side_kernel(const void *side, int item, int lane, float *frame);
 
 typedef struct ct_winograd_kernels {
-    int width; /* of a vector */
+    int width;            /* of a vector */
+    size_t operand_bytes; /* of a number of V, P and U */
     ct_side_kernel *image_side, *code_in, *code_out;
     ct_side_kernel *weights_in, *weights_out; /* G w GT, and its transpose into w */
 } ct_winograd_kernels;
 
 extern const ct_winograd_kernels ct_winograd_portable, ct_winograd_avx2, ct_winograd_avx512;
+extern const ct_winograd_kernels ct_winograd_portable_bf16, ct_winograd_avx2_bf16,
+    ct_winograd_avx512_bf16;
 
 #endif
