@@ -274,13 +274,23 @@ static csctrl_status dict_grad(ct_exec *ex, ct_conv *conv, double scale, const c
     return CSCTRL_OK;
 }
 
+/* All three operations by our own loops. */
+static bool fuses_direct(const plan *p)
+{
+    return p->direct != NULL && p->to_code == NULL && p->to_image == NULL && p->gradient == NULL &&
+           ct_direct_fuses(p->direct);
+}
+
 static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *step)
 {
     const plan *p = conv->impl;
 
-    if (p->winograd == NULL)
+    if (p->winograd != NULL)
+        ct_winograd_step(ex, p->winograd, conv, step);
+    else if (fuses_direct(p))
+        ct_direct_step(ex, p->direct, conv->packed, step, conv->scratch);
+    else
         return ct_csc_step_by_ops(ex, conv, step);
-    ct_winograd_step(ex, p->winograd, conv, step);
     return CSCTRL_OK;
 }
 
@@ -288,9 +298,12 @@ static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_
 {
     const plan *p = conv->impl;
 
-    if (p->winograd == NULL)
+    if (p->winograd != NULL)
+        ct_winograd_step_backward(ex, p->winograd, conv, grad);
+    else if (fuses_direct(p))
+        ct_direct_step_backward(ex, p->direct, conv->packed, grad, conv->scratch);
+    else
         return ct_csc_step_backward_by_ops(ex, conv, grad);
-    ct_winograd_step_backward(ex, p->winograd, conv, grad);
     return CSCTRL_OK;
 }
 

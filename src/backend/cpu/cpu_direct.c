@@ -160,6 +160,27 @@ static void copy_rows(int64_t rows, int from_length, const float *from, int to_l
     }
 }
 
+/* `rows` rows of code pixels, [ow, padded atoms] each, of the framed image; added to `codes`. */
+static void analyse_rows(const ct_exec *ex, const ct_direct *d, const float *B, const float *frame,
+                         int first, int rows, bool accumulate, float *codes)
+{
+    const ct_geom *g = &d->g;
+
+    ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
+        .rows = rows * g->ow,
+        .cols = d->atoms,
+        .segments = g->kernel,
+        .length = g->kernel * g->c,
+        .a = frame,
+        .a_rows = d->pixels + (int64_t)first * g->ow,
+        .a_segment = d->pitch,
+        .a_step = 1,
+        .b = B,
+        .c = codes,
+        .accumulate = accumulate,
+    });
+}
+
 void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *packed,
                         const float *img, float *code, float *scratch)
 {
@@ -171,18 +192,7 @@ void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *pack
         float *frame = own_frame(d, scratch), *codes = code + (int64_t)n * pixels * g->atoms;
         float *to = g->atoms == d->atoms ? codes : frame + d->frame;
         frame_image(d, img + (int64_t)n * g->h * g->w * g->c, frame);
-        ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
-            .rows = pixels,
-            .cols = d->atoms,
-            .segments = g->kernel,
-            .length = g->kernel * g->c,
-            .a = frame,
-            .a_rows = d->pixels,
-            .a_segment = d->pitch,
-            .a_step = 1,
-            .b = packed,
-            .c = to,
-        });
+        analyse_rows(ex, d, packed, frame, 0, g->oh, false, to);
         if (to != codes)
             copy_rows(pixels, d->atoms, to, g->atoms, codes);
     }
@@ -218,24 +228,33 @@ static void synthesise_row(const ct_exec *ex, const ct_direct *d, const float *S
     });
 }
 
-void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *packed,
-                         const float *code, float *img, float *scratch)
+/* One image; the frame's tile is used. */
+static void synthesise_image(const ct_exec *ex, const ct_direct *d, const float *packed,
+                             const float *code, float *frame, float *image)
 {
     const ct_geom *g = &d->g;
     const float *S = packed + (int64_t)d->taps * d->atoms;
 
-#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
-    for (int n = 0; n < g->n; n++) {
-        float *frame = own_frame(d, scratch);
-        memset(frame, 0, d->frame * sizeof *frame);
-        for (int oy = 0; oy < g->oh; oy++)
-            synthesise_row(ex, d, S, code + ((int64_t)n * g->oh + oy) * g->ow * g->atoms,
-                           frame + (int64_t)oy * g->stride * d->pitch, frame + d->frame);
-        unframe_image(d, frame, img + (int64_t)n * g->h * g->w * g->c);
-    }
+    memset(frame, 0, d->frame * sizeof *frame);
+    for (int oy = 0; oy < g->oh; oy++)
+        synthesise_row(ex, d, S, code + (int64_t)oy * g->ow * g->atoms,
+                       frame + (int64_t)oy * g->stride * d->pitch, frame + d->frame);
+    unframe_image(d, frame, image);
 }
 
-/* dB += patches^T code of one image */
+void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *packed,
+                         const float *code, float *img, float *scratch)
+{
+    const ct_geom *g = &d->g;
+    const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
+
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int n = 0; n < g->n; n++)
+        synthesise_image(ex, d, packed, code + n * code_size, own_frame(d, scratch),
+                         img + (int64_t)n * g->h * g->w * g->c);
+}
+
+/* dB += patches^T code of one image, which stays in the frame */
 static void add_image(const ct_exec *ex, const ct_direct *d, const float *image, const float *code,
                       float *frame, float *dB)
 {
@@ -263,9 +282,10 @@ static void add_image(const ct_exec *ex, const ct_direct *d, const float *image,
 }
 
 /* dW += scale * the sum of the partial dB */
-static void add_partials(const ct_direct *d, double scale, const float *partial, float *dW)
+static void add_partials(const ct_direct *d, double scale, const float *scratch, float *dW)
 {
     const ct_geom *g = &d->g;
+    const float *partial = scratch + (size_t)d->threads * (d->frame + d->tile);
     const int64_t size = (int64_t)d->taps * d->atoms;
 
     for (int a = 0; a < g->atoms; a++)
@@ -278,20 +298,128 @@ static void add_partials(const ct_direct *d, double scale, const float *partial,
             }
 }
 
+/* Partial sum number b has images [b n / partials, (b + 1) n / partials). */
+static int first_image(const ct_direct *d, int b)
+{
+    return (int)((int64_t)d->g.n * b / d->partials);
+}
+
+static float *begin_partial(const ct_direct *d, int b, float *scratch)
+{
+    const size_t size = (size_t)d->taps * (size_t)d->atoms;
+    float *partial = scratch + (size_t)d->threads * (d->frame + d->tile) + (size_t)b * size;
+
+    memset(partial, 0, size * sizeof *partial);
+    return partial;
+}
+
 void ct_direct_dict_grad(const ct_exec *ex, const ct_direct *d, double scale, const float *img,
                          const float *code, float *dW, float *scratch)
 {
     const ct_geom *g = &d->g;
-    const int64_t size = (int64_t)d->taps * d->atoms;
-    float *partial = scratch + (size_t)d->threads * (d->frame + d->tile);
+    const int64_t image_size = (int64_t)g->h * g->w * g->c;
+    const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
 
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int b = 0; b < d->partials; b++) {
-        const int64_t end = (int64_t)g->n * (b + 1) / d->partials;
-        memset(partial + b * size, 0, (size_t)size * sizeof *partial);
-        for (int64_t n = (int64_t)g->n * b / d->partials; n < end; n++)
-            add_image(ex, d, img + n * g->h * g->w * g->c, code + n * g->oh * g->ow * g->atoms,
-                      own_frame(d, scratch), partial + b * size);
+        float *partial = begin_partial(d, b, scratch);
+        for (int n = first_image(d, b); n < first_image(d, b + 1); n++)
+            add_image(ex, d, img + n * image_size, code + n * code_size, own_frame(d, scratch),
+                      partial);
     }
-    add_partials(d, scale, partial, dW);
+    add_partials(d, scale, scratch, dW);
+}
+
+/* ---- a whole FISTA step, image by image */
+
+/* Image or code number n; NULL stays NULL. */
+static float *at(const ct_tensor *t, int n)
+{
+    return t == NULL ? NULL : (float *)t->data + n * (csctrl_tensor_count(t) / t->shape[0]);
+}
+
+static void step_image(const ct_exec *ex, const ct_direct *d, const float *packed,
+                       const ct_csc_step *s, int n, float *frame)
+{
+    const ct_geom *g = &d->g;
+    const ct_loops *loops = ct_cpu_loops(ex);
+    const int64_t pixels = (int64_t)g->h * g->w * g->c, row = (int64_t)g->ow * g->atoms;
+    const float *r = at(s->x, n);
+    const ct_csc_args update = {.grad = at(s->z, n),
+                                .y = at(s->y, n),
+                                .z_prev = at(s->z_prev, n),
+                                .z_next = at(s->z, n),
+                                .y_next = at(s->y_next, n),
+                                .shrink = ct_cpu_shrink(&s->prox, s->beta)};
+
+    if (s->y != NULL) { /* r = x - A y */
+        synthesise_image(ex, d, packed, at(s->y, n), frame, at(s->r, n));
+        loops->axpby(&(ct_axpby_args){.x = r, .y = at(s->r, n), .a = 1, .b = -1}, 0, pixels);
+        r = at(s->r, n);
+    }
+    frame_image(d, r, frame);
+    for (int oy = 0; oy < g->oh; oy++) { /* z = A* r, then prox */
+        analyse_rows(ex, d, packed, frame, oy, 1, false, update.z_next + oy * row);
+        loops->csc_update(&update, oy * row, (oy + 1) * row);
+    }
+}
+
+bool ct_direct_fuses(const ct_direct *d)
+{
+    return d->g.atoms == d->atoms;
+}
+
+void ct_direct_step(const ct_exec *ex, const ct_direct *d, const float *packed,
+                    const ct_csc_step *step, float *scratch)
+{
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int n = 0; n < d->g.n; n++)
+        step_image(ex, d, packed, step, n, own_frame(d, scratch));
+}
+
+/* gs takes the place of dz, -q that of q. */
+static void step_backward_image(const ct_exec *ex, const ct_direct *d, const float *packed,
+                                const ct_csc_step_grad *g, int n, float *frame, float *dB)
+{
+    const ct_loops *loops = ct_cpu_loops(ex);
+    const int64_t pixels = (int64_t)d->g.h * d->g.w * d->g.c;
+    const int64_t codes = (int64_t)d->g.oh * d->g.ow * d->g.atoms;
+    const float eta = (float)g->prox.eta;
+    float *gs = at(g->dz, n), *q = at(g->q, n);
+    const ct_gate_args gate = {.gate = at(g->z, n),
+                               .from = gs,
+                               .to = gs,
+                               .factor = (float)(g->prox.eta / (1 + g->prox.mu * g->prox.eta))};
+
+    loops->gate(&gate, 0, codes);
+    if (g->dW != NULL)
+        add_image(ex, d, at(g->r, n), gs, frame, dB);
+    if (g->dx == NULL && g->y == NULL)
+        return;
+    synthesise_image(ex, d, packed, gs, frame, q);
+    if (g->dx != NULL)
+        loops->axpby(&(ct_axpby_args){.x = q, .y = at(g->dx, n), .a = 1, .b = g->add_dx ? 1.F : 0},
+                     0, pixels);
+    if (g->y == NULL)
+        return;
+    loops->axpby(&(ct_axpby_args){.x = q, .y = q, .a = -1}, 0, pixels);
+    if (g->dW != NULL)
+        add_image(ex, d, q, at(g->y, n), frame, dB);
+    else
+        frame_image(d, q, frame);
+    loops->axpby(&(ct_axpby_args){.x = gs, .y = at(g->dy, n), .a = 1 / eta}, 0, codes);
+    analyse_rows(ex, d, packed, frame, 0, d->g.oh, true, at(g->dy, n));
+}
+
+void ct_direct_step_backward(const ct_exec *ex, const ct_direct *d, const float *packed,
+                             const ct_csc_step_grad *grad, float *scratch)
+{
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int b = 0; b < d->partials; b++) {
+        float *partial = begin_partial(d, b, scratch);
+        for (int n = first_image(d, b); n < first_image(d, b + 1); n++)
+            step_backward_image(ex, d, packed, grad, n, own_frame(d, scratch), partial);
+    }
+    if (grad->dW != NULL)
+        add_partials(d, 1, scratch, grad->dW->data);
 }

@@ -23,4 +23,11 @@ void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *pac
 void ct_direct_dict_grad(const ct_exec *ex, const ct_direct *d, double scale, const float *img,
                          const float *code, float *dW, float *scratch);
 
+/* csc_step and csc_step_backward of ops.h, where ct_direct_fuses: whole vectors of atoms. */
+bool ct_direct_fuses(const ct_direct *d);
+void ct_direct_step(const ct_exec *ex, const ct_direct *d, const float *packed,
+                    const ct_csc_step *step, float *scratch);
+void ct_direct_step_backward(const ct_exec *ex, const ct_direct *d, const float *packed,
+                             const ct_csc_step_grad *grad, float *scratch);
+
 #endif
