@@ -63,13 +63,13 @@ static csctrl_status choose(ct_exec *ex, const ct_geom *g, plan *p)
 {
     ct_dnnl *dnnl = ((ct_cpu *)ex->state)->dnnl;
 
-    p->flat = is_flat(g);
-    if (p->flat)
-        return CSCTRL_OK;
     if (ct_winograd_fits(g)) {
         p->winograd = ct_winograd_create(ex, g);
         return p->winograd != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
     }
+    p->flat = is_flat(g);
+    if (p->flat)
+        return CSCTRL_OK;
     if (g->c > FEW_CHANNELS && g->kernel > 1) {
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_CODE, g, &p->to_code));
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_IMAGE, g, &p->to_image));

@@ -92,24 +92,32 @@ static csctrl_status adam(ct_exec *ex, const ct_adam *adam, ct_tensor *p, const 
                });
 }
 
+/* [n, rows, cols] -> [n, cols, rows] */
+static csctrl_status transpose(ct_exec *ex, int64_t n, int64_t rows, int64_t cols,
+                               const ct_tensor *from, ct_tensor *to)
+{
+    ct_cpu_for(ex, n, 1, ct_cpu_loops(ex)->transpose,
+               &(ct_transpose_args){.rows = rows,
+                                    .cols = cols,
+                                    .pitch = cols,
+                                    .step = rows * cols,
+                                    .from = from->data,
+                                    .to = to->data});
+    return CSCTRL_OK;
+}
+
 static csctrl_status to_nhwc(ct_exec *ex, const ct_tensor *nchw, ct_tensor *nhwc)
 {
     const int64_t *s = nhwc->shape;
 
-    ct_cpu_for(ex, s[0], 1, ct_cpu_loops(ex)->transpose,
-               &(ct_transpose_args){
-                   .rows = s[3], .cols = s[1] * s[2], .from = nchw->data, .to = nhwc->data});
-    return CSCTRL_OK;
+    return transpose(ex, s[0], s[3], s[1] * s[2], nchw, nhwc);
 }
 
 static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw)
 {
     const int64_t *s = nhwc->shape;
 
-    ct_cpu_for(ex, s[0], 1, ct_cpu_loops(ex)->transpose,
-               &(ct_transpose_args){
-                   .rows = s[1] * s[2], .cols = s[3], .from = nhwc->data, .to = nchw->data});
-    return CSCTRL_OK;
+    return transpose(ex, s[0], s[1] * s[2], s[3], nhwc, nchw);
 }
 
 static csctrl_status sum_squares(ct_exec *ex, const ct_tensor *x, double *sum)

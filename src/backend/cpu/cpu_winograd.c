@@ -15,6 +15,9 @@
 /* V, P and the products of a chunk together. */
 enum { CHUNK_BYTES = 4 << 20 };
 
+/* Rows of A B that a thread computes at a time. */
+enum { ITEM_ROWS = 64 };
+
 /* Fewer rows than this and reading U takes longer than computing with it. */
 enum { FEW_ROWS = 32 };
 
@@ -39,18 +42,28 @@ typedef struct parts {
     size_t packed_bytes, scratch_bytes;
 } parts;
 
-static int tiles_along(int pixels)
+/* R of winograd.h; 0 where there is no such way. */
+static int taps_of(const ct_geom *g)
 {
-    return (pixels + CT_TILE - 1) / CT_TILE;
+    if (g->pad == 0 && (g->kernel == g->stride || (g->oh == 1 && g->ow == 1)))
+        return 1;
+    if (g->pad == 1 && g->kernel == 4 && g->stride == 2)
+        return 2;
+    return g->pad == 1 && g->kernel == 3 && g->stride == 1 ? 3 : 0;
+}
+
+static int tiles_along(int taps, int pixels)
+{
+    return (pixels + ct_tile(taps) - 1) / ct_tile(taps);
 }
 
 bool ct_winograd_fits(const ct_geom *g)
 {
-    const bool quarter = g->kernel == 4 && g->stride == 2, same = g->kernel == 3 && g->stride == 1;
-    const int tiles = tiles_along(g->oh) * tiles_along(g->ow);
+    const int taps = taps_of(g), tile = ct_tile(taps);
+    const int tiles = tiles_along(taps, g->oh) * tiles_along(taps, g->ow);
 
-    return (quarter || same) && g->pad == 1 && g->c % CT_LANES == 0 && g->atoms % CT_LANES == 0 &&
-           tiles * CT_TILE * CT_TILE < 2 * g->oh * g->ow && g->n * tiles >= FEW_ROWS;
+    return taps > 0 && g->c % CT_LANES == 0 && g->atoms % CT_LANES == 0 &&
+           tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= FEW_ROWS;
 }
 
 /* Columns of the products that need a place of their own: M, and I unless it lies in V. */
@@ -67,16 +80,18 @@ ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
 
     if (w == NULL)
         return NULL;
-    const int taps = g->kernel / g->stride, down = tiles_along(g->oh), across = tiles_along(g->ow);
+    const int taps = taps_of(g), stride = taps == 1 ? g->kernel : g->stride;
+    const int down = tiles_along(taps, g->oh), across = tiles_along(taps, g->ow);
     w->tiling = (ct_tiling){
         .g = *g,
         .taps = taps,
-        .points = taps + CT_TILE - 1,
-        .phases = g->stride * g->stride,
+        .points = ct_points(taps),
+        .stride = stride,
+        .phases = stride * stride,
         .down = down,
         .across = across,
-        .frame_h = CT_TILE * g->stride * down + g->kernel - g->stride,
-        .frame_w = CT_TILE * g->stride * across + g->kernel - g->stride,
+        .frame_h = ct_tile(taps) * stride * down + g->kernel - stride,
+        .frame_w = ct_tile(taps) * stride * across + g->kernel - stride,
     };
     w->matrices = w->tiling.points * w->tiling.points;
     w->tiles = down * across;
@@ -206,9 +221,20 @@ static void code_out(stage *s, ct_code_out side)
     run_side(s, kernels(s)->code_out, s->images, s->w->tiling.g.atoms, &side);
 }
 
-static int product_groups(const ct_product *p)
+/* Rows of an item: in A^T B all, because what is brought into order is so for all of them. */
+static int item_rows(const ct_product *p)
 {
-    return (p->cols / CT_LANES + CT_PRODUCT_PANELS - 1) / CT_PRODUCT_PANELS;
+    return p->transposed || p->rows < ITEM_ROWS ? p->rows : ITEM_ROWS;
+}
+
+static int parts_of(int whole, int part)
+{
+    return (whole + part - 1) / part;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
 }
 
 static void product_items(const void *args, int64_t begin, int64_t end)
@@ -216,18 +242,28 @@ static void product_items(const void *args, int64_t begin, int64_t end)
     const stage *s = args;
     const ct_product *p = s->args;
     ct_product_kernel *kernel = ((const ct_cpu *)s->ex->state)->product;
-    const int panels = p->cols / CT_LANES, groups = product_groups(p);
+    const int rows = item_rows(p), panels = p->cols / CT_LANES;
+    const int row_parts = parts_of(p->rows, rows), groups = parts_of(panels, CT_PRODUCT_PANELS);
 
     for (int64_t i = begin; i < end; i++) {
-        const int first = (int)(i % groups) * CT_PRODUCT_PANELS, next = first + CT_PRODUCT_PANELS;
-        kernel(p, (int)(i / groups), first, next < panels ? next : panels);
+        const int row = (int)(i % row_parts) * rows;
+        const int panel = (int)(i / row_parts % groups) * CT_PRODUCT_PANELS;
+        const ct_product_part part = {.matrix = (int)(i / row_parts / groups),
+                                      .row = row,
+                                      .rows = smaller(rows, p->rows - row),
+                                      .panel = panel,
+                                      .panels = smaller(CT_PRODUCT_PANELS, panels - panel)};
+        kernel(p, &part);
     }
 }
 
 static void product(stage *s, ct_product p)
 {
+    const int64_t row_parts = parts_of(p.rows, item_rows(&p));
+    const int64_t groups = parts_of(p.cols / CT_LANES, CT_PRODUCT_PANELS);
+
     s->args = &p;
-    ct_cpu_for(s->ex, (int64_t)s->w->matrices * product_groups(&p), 1, product_items, s);
+    ct_cpu_for(s->ex, s->w->matrices * groups * row_parts, 1, product_items, s);
 }
 
 /* M = V U, I = P Ut, dU (+)= X^T V with X one of P, Y. */
@@ -265,48 +301,93 @@ static void to_weights(stage *s, ct_stack X, bool accumulate)
 
 /* ---- weights */
 
-static void transpose(stage *s, int64_t matrices, int64_t rows, int64_t cols, const float *from,
-                      float *to)
-{
-    ct_cpu_for(s->ex, matrices, 1, ct_cpu_loops(s->ex)->transpose,
-               &(ct_transpose_args){.rows = rows, .cols = cols, .from = from, .to = to});
-}
-
 static stage begin_stages(const ct_exec *ex, const ct_winograd *w, const ct_conv *conv)
 {
     return (stage){.ex = ex, .w = w, .m = lay_out(w, conv->packed, conv->scratch)};
 }
 
+/* Row after row of a dictionary, while it is in the first cache. */
+typedef struct weights_task {
+    const stage *s;
+    ct_weights_side side;
+    ct_transpose_args order; /* into the order of side.w, or out of it */
+    ct_axpby_args add;       /* gradient only */
+} weights_task;
+
+static void pack_rows(const void *args, int64_t begin, int64_t end)
+{
+    const weights_task *t = args;
+
+    for (int64_t row = begin; row < end; row++) {
+        ct_cpu_loops(t->s->ex)->transpose(&t->order, row, row + 1);
+        for (int lane = 0; lane < t->side.lanes; lane += kernels(t->s)->width)
+            kernels(t->s)->weights_in(&t->side, (int)row, lane, NULL);
+    }
+}
+
+static void gradient_rows(const void *args, int64_t begin, int64_t end)
+{
+    const weights_task *t = args;
+    const ct_loops *loops = ct_cpu_loops(t->s->ex);
+    const int64_t size = t->order.rows * t->order.cols;
+
+    for (int64_t row = begin; row < end; row++) {
+        for (int lane = 0; lane < t->side.lanes; lane += kernels(t->s)->width)
+            kernels(t->s)->weights_out(&t->side, (int)row, lane, NULL);
+        loops->transpose(&t->order, row, row + 1);
+        loops->axpby(&t->add, row * size, (row + 1) * size);
+    }
+}
+
 void ct_winograd_pack(ct_exec *ex, const ct_winograd *w, const ct_conv *conv, const ct_tensor *W)
 {
     const ct_geom *g = &w->tiling.g;
-    const int taps = g->kernel * g->kernel;
-    stage s = begin_stages(ex, w, conv);
-
+    const int64_t taps = (int64_t)g->kernel * g->kernel, atom = g->c * taps;
+    const stage s = begin_stages(ex, w, conv);
     /* [atoms, c, taps] -> [atoms, taps, c] and [c, taps, atoms] */
-    transpose(&s, g->atoms, g->c, taps, W->data, s.m.w[0]);
-    transpose(&s, 1, g->atoms, g->c * taps, W->data, s.m.w[1]);
-    run_side(&s, kernels(&s)->weights_in, g->atoms, g->c,
-             &(ct_weights_side){.t = &w->tiling, .U = s.m.Ut, .w = s.m.w[0], .lanes = g->c});
-    run_side(&s, kernels(&s)->weights_in, g->c, g->atoms,
-             &(ct_weights_side){.t = &w->tiling,
-                                .U = s.m.U,
-                                .w = s.m.w[1],
-                                .lanes = g->atoms,
-                                .rows_are_channels = true});
+    const weights_task atoms = {
+        .s = &s,
+        .side = {.t = &w->tiling, .U = s.m.Ut, .w = s.m.w[0], .lanes = g->c},
+        .order = {.rows = g->c,
+                  .cols = taps,
+                  .pitch = taps,
+                  .step = atom,
+                  .from = W->data,
+                  .to = s.m.w[0]}};
+    const weights_task channels = {.s = &s,
+                                   .side = {.t = &w->tiling,
+                                            .U = s.m.U,
+                                            .w = s.m.w[1],
+                                            .lanes = g->atoms,
+                                            .rows_are_channels = true},
+                                   .order = {.rows = g->atoms,
+                                             .cols = taps,
+                                             .pitch = atom,
+                                             .step = taps,
+                                             .from = W->data,
+                                             .to = s.m.w[1]}};
+
+    ct_cpu_for(ex, g->atoms, 1, pack_rows, &atoms);
+    ct_cpu_for(ex, g->c, 2, pack_rows, &channels);
 }
 
 /* dW += scale G* dU */
-static void add_gradient(stage *s, double scale, ct_tensor *dW)
+static void add_gradient(const stage *s, double scale, ct_tensor *dW)
 {
     const ct_geom *g = &s->w->tiling.g;
-    const int taps = g->kernel * g->kernel;
+    const int64_t taps = (int64_t)g->kernel * g->kernel;
+    const weights_task task = {
+        .s = s,
+        .side = {.t = &s->w->tiling, .U = s->m.dU, .w = s->m.w[0], .lanes = g->c},
+        .order = {.rows = taps,
+                  .cols = g->c,
+                  .pitch = g->c,
+                  .step = g->c * taps,
+                  .from = s->m.w[0],
+                  .to = s->m.w[1]},
+        .add = {.x = s->m.w[1], .y = dW->data, .a = (float)scale, .b = 1}};
 
-    run_side(s, kernels(s)->weights_out, g->atoms, g->c,
-             &(ct_weights_side){.t = &s->w->tiling, .U = s->m.dU, .w = s->m.w[0], .lanes = g->c});
-    transpose(s, g->atoms, taps, g->c, s->m.w[0], s->m.w[1]);
-    ct_cpu_for(s->ex, csctrl_tensor_count(dW), 1 << 14, ct_cpu_loops(s->ex)->axpby,
-               &(ct_axpby_args){.x = s->m.w[1], .y = dW->data, .a = (float)scale, .b = 1});
+    ct_cpu_for(s->ex, g->atoms, 1, gradient_rows, &task);
 }
 
 /* ---- operations */

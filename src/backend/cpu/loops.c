@@ -256,14 +256,14 @@ static void transpose(const void *args, int64_t begin, int64_t end)
     const int64_t rows = p->rows, cols = p->cols;
 
     for (int64_t i = begin; i < end; i++) {
-        const float *from = p->from + i * rows * cols;
+        const float *from = p->from + i * p->step;
         float *to = p->to + i * rows * cols;
         for (int64_t r0 = 0; r0 < rows; r0 += TILE)
             for (int64_t c = 0; c < cols; c++) {
                 const int64_t r1 = r0 + TILE < rows ? r0 + TILE : rows;
 #pragma omp simd
                 for (int64_t r = r0; r < r1; r++)
-                    to[c * rows + r] = from[r * cols + c];
+                    to[c * rows + r] = from[r * p->pitch + c];
             }
     }
 }

@@ -68,9 +68,10 @@ typedef struct ct_sphere_args {
     float *to, *norm;
 } ct_sphere_args;
 
-/* [n, rows, cols] -> [n, cols, rows] */
+/* [n, rows, cols] -> [n, cols, rows], where matrices of `from` are `step` apart and their rows
+ * `pitch`. */
 typedef struct ct_transpose_args {
-    int64_t rows, cols;
+    int64_t rows, cols, pitch, step;
     const float *from;
     float *to;
 } ct_transpose_args;

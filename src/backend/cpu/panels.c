@@ -95,10 +95,10 @@ CT_INLINE const unit *units(const operand *o)
     return (const unit *)(const void *)o;
 }
 
-CT_INLINE result result_at(const ct_product *p, int matrix, int panel, int row)
+CT_INLINE result result_at(const ct_product *p, const ct_product_part *part)
 {
-    return (result){.c = (float *)p->c.data + matrix * p->c.stride +
-                         (panel * p->c.pitch + row) * CT_LANES,
+    return (result){.c = (float *)p->c.data + part->matrix * p->c.stride +
+                         (part->panel * p->c.pitch + part->row) * CT_LANES,
                     .panel = p->c.pitch * CT_LANES,
                     .accumulate = p->accumulate};
 }
@@ -127,42 +127,43 @@ CT_INLINE const unit *along_rows(const operand *from, int rows, CT_UNUSED unit *
 #endif
 
 /* Rows first..first+depth-1 of A and B. */
-CT_INLINE void add_depth(const ct_product *p, int matrix, int begin, int end, int first, int depth)
+CT_INLINE void add_depth(const ct_product *p, const ct_product_part *part, int first, int depth)
 {
     enum { BLOCK = DEPTH / DEEP * CT_LANES };
     unit left_block[BLOCK], right_block[CT_PRODUCT_PANELS * BLOCK];
     right B = {.panel = DEEP == 1 ? p->b.pitch * CT_LANES : BLOCK};
+    result C = result_at(p, part);
 
-    for (int j = end; j-- > begin;)
-        B.b =
-            along_rows(operands(&p->b, matrix, j, first), depth, right_block + (j - begin) * BLOCK);
-    for (int row = 0; row < p->rows; row += CT_LANES) {
-        const left A = {
-            .a = along_rows(operands(&p->a, matrix, row / CT_LANES, first), depth, left_block),
-            .row = 1,
-            .step = CT_LANES,
-            .segments = 1,
-            .length = (depth + DEEP - 1) / DEEP};
-        result C = result_at(p, matrix, begin, row);
-        C.accumulate |= first > 0;
-        all_rows(A, B, C, CT_LANES, end - begin);
+    C.accumulate |= first > 0;
+    for (int j = part->panels; j-- > 0;)
+        B.b = along_rows(operands(&p->b, part->matrix, part->panel + j, first), depth,
+                         right_block + j * BLOCK);
+    for (int row = part->row; row < part->row + part->rows; row += CT_LANES) {
+        const operand *a = operands(&p->a, part->matrix, row / CT_LANES, first);
+        const left A = {.a = along_rows(a, depth, left_block),
+                        .row = 1,
+                        .step = CT_LANES,
+                        .segments = 1,
+                        .length = (depth + DEEP - 1) / DEEP};
+        all_rows(A, B, C, CT_LANES, part->panels);
+        C.c += CT_LANES * CT_LANES;
     }
 }
 
-void CT_ISA_NAME(ct_product_)(const ct_product *p, int matrix, int begin, int end)
+void CT_ISA_NAME(ct_product_)(const ct_product *p, const ct_product_part *part)
 {
     if (p->transposed) {
         for (int first = 0; first < p->depth; first += DEPTH)
-            add_depth(p, matrix, begin, end, first,
-                      p->depth - first < DEPTH ? p->depth - first : DEPTH);
+            add_depth(p, part, first, p->depth - first < DEPTH ? p->depth - first : DEPTH);
         return;
     }
-    const left A = {.a = units(operands(&p->a, matrix, 0, 0)),
+    const left A = {.a = units(operands(&p->a, part->matrix, 0, part->row)),
                     .row = UNITS,
                     .segment = p->a.pitch * UNITS,
                     .step = 1,
                     .segments = p->depth / CT_LANES,
                     .length = UNITS};
-    const right B = {.b = units(operands(&p->b, matrix, begin, 0)), .panel = p->b.pitch * UNITS};
-    all_rows(A, B, result_at(p, matrix, begin, 0), p->rows, end - begin);
+    const right B = {.b = units(operands(&p->b, part->matrix, part->panel, 0)),
+                     .panel = p->b.pitch * UNITS};
+    all_rows(A, B, result_at(p, part), part->rows, part->panels);
 }

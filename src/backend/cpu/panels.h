@@ -50,8 +50,12 @@ typedef struct ct_product {
     bool transposed, accumulate;
 } ct_product;
 
-/* Panels begin..end-1 (CT_PRODUCT_PANELS at most) of C in matrix number `matrix` of the stacks. */
-typedef void ct_product_kernel(const ct_product *product, int matrix, int begin, int end);
+/* What of C a kernel computes: rows from a multiple of CT_LANES on, CT_PRODUCT_PANELS at most. */
+typedef struct ct_product_part {
+    int matrix, row, rows, panel, panels;
+} ct_product_part;
+
+typedef void ct_product_kernel(const ct_product *product, const ct_product_part *part);
 
 extern ct_product_kernel ct_product_portable, ct_product_avx2, ct_product_avx512;
 extern ct_product_kernel ct_product_portable_bf16, ct_product_avx2_bf16, ct_product_avx512_bf16;

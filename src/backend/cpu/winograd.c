@@ -10,7 +10,9 @@ enum { MAX_POINTS = 6 };
 
 /* function(..., taps) with taps a constant, so that the tables are. */
 #define BY_TAPS(taps, function, ...)                                                               \
-    ((taps) == 2 ? function(__VA_ARGS__, 2) : function(__VA_ARGS__, 3))
+    ((taps) == 1   ? function(__VA_ARGS__, 1)                                                      \
+     : (taps) == 2 ? function(__VA_ARGS__, 2)                                                      \
+                   : function(__VA_ARGS__, 3))
 
 /* Row by row. Interpolation points 0, 1, -1, 2, infinity. */
 /* clang-format off */
@@ -60,6 +62,9 @@ static const float AT43[4 * 6] = {
 };
 /* clang-format on */
 
+/* F(1, 1): nothing is transformed. */
+static const float ONE[1] = {1};
+
 /* One of the tables, or its transpose. */
 typedef struct matrix {
     const float *k;
@@ -73,16 +78,22 @@ CT_INLINE matrix table(const float *k, int rows, int cols, const bool transpose)
 
 CT_INLINE matrix BT(const int taps, const bool transpose)
 {
+    if (taps == 1)
+        return table(ONE, 1, 1, transpose);
     return taps == 2 ? table(BT42, 5, 5, transpose) : table(BT43, 6, 6, transpose);
 }
 
 CT_INLINE matrix G(const int taps, const bool transpose)
 {
+    if (taps == 1)
+        return table(ONE, 1, 1, transpose);
     return taps == 2 ? table(G42, 5, 2, transpose) : table(G43, 6, 3, transpose);
 }
 
 CT_INLINE matrix AT(const int taps, const bool transpose)
 {
+    if (taps == 1)
+        return table(ONE, 1, 1, transpose);
     return taps == 2 ? table(AT42, 4, 5, transpose) : table(AT43, 4, 6, transpose);
 }
 
@@ -116,6 +127,12 @@ CT_INLINE void apply_2d(const matrix m, vec in[][MAX_POINTS], vec out[][MAX_POIN
 #pragma GCC unroll 6
     for (int i = 0; i < m.rows; i++)
         apply(m, half[i], 1, out[i], 1);
+}
+
+/* Phases along an axis: constants where `taps` says it all. */
+CT_INLINE int stride_of(const ct_tiling *t, const int taps)
+{
+    return taps == 1 ? t->stride : taps == 2 ? 2 : 1;
 }
 
 /* Where column `column` of row `row` lies in the first matrix: of products, of operands, and of
@@ -192,15 +209,15 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                            const bool adjoint, const int taps)
 {
     const ct_tiling *t = s->t;
-    const int points = taps + CT_TILE - 1, stride = taps == 2 ? 2 : 1;
+    const int tile = ct_tile(taps), points = ct_points(taps), stride = stride_of(t, taps);
     const int64_t right = (int64_t)stride * WIDTH, below = right * t->frame_w;
     int64_t row = (int64_t)image * t->down * t->across;
 
     for (int y = 0; y < t->down; y++)
         for (int x = 0; x < t->across; x++, row++)
             for (int phase = 0; phase < stride * stride; phase++) {
-                const int top = CT_TILE * stride * y + phase / stride;
-                const int left = CT_TILE * stride * x + phase % stride;
+                const int top = tile * stride * y + phase / stride;
+                const int left = tile * stride * x + phase % stride;
                 float *from = frame + ((int64_t)top * t->frame_w + left) * WIDTH;
                 const int column = phase * t->g.c + channel;
                 vec pixels[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
@@ -291,21 +308,22 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
+    const int tile = ct_tile(taps);
     int64_t row = (int64_t)image * t->down * t->across;
 
-    for (int y = 0; y < g->oh; y += CT_TILE)
-        for (int x = 0; x < g->ow; x += CT_TILE, row++) {
-            const int h = smaller(CT_TILE, g->oh - y), w = smaller(CT_TILE, g->ow - x);
+    for (int y = 0; y < g->oh; y += tile)
+        for (int x = 0; x < g->ow; x += tile, row++) {
+            const int h = smaller(tile, g->oh - y), w = smaller(tile, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
             vec codes[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS];
 #pragma GCC unroll 4
-            for (int i = 0; i < CT_TILE; i++)
+            for (int i = 0; i < tile; i++)
 #pragma GCC unroll 4
-                for (int j = 0; j < CT_TILE; j++)
+                for (int j = 0; j < tile; j++)
                     if (i < h && j < w)
                         codes[i][j] = scaled(s, corner + ((int64_t)i * g->ow + j) * g->atoms);
             apply_2d(AT(taps, true), codes, products);
-            store_points(operand_at(&s->P, row, atom), s->P.stride, taps + CT_TILE - 1, products,
+            store_points(operand_at(&s->P, row, atom), s->P.stride, ct_points(taps), products,
                          false);
         }
 }
@@ -348,19 +366,20 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
+    const int tile = ct_tile(taps);
     int64_t row = (int64_t)image * t->down * t->across;
 
-    for (int y = 0; y < g->oh; y += CT_TILE)
-        for (int x = 0; x < g->ow; x += CT_TILE, row++) {
-            const int h = smaller(CT_TILE, g->oh - y), w = smaller(CT_TILE, g->ow - x);
+    for (int y = 0; y < g->oh; y += tile)
+        for (int x = 0; x < g->ow; x += tile, row++) {
+            const int h = smaller(tile, g->oh - y), w = smaller(tile, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
             vec products[MAX_POINTS][MAX_POINTS] = {0}, codes[MAX_POINTS][MAX_POINTS];
-            load_points(product_at(&s->M, row, atom), s->M.stride, taps + CT_TILE - 1, products);
+            load_points(product_at(&s->M, row, atom), s->M.stride, ct_points(taps), products);
             apply_2d(AT(taps, false), products, codes);
 #pragma GCC unroll 4
-            for (int i = 0; i < CT_TILE; i++)
+            for (int i = 0; i < tile; i++)
 #pragma GCC unroll 4
-                for (int j = 0; j < CT_TILE; j++)
+                for (int j = 0; j < tile; j++)
                     if (i < h && j < w)
                         code_pixel(s, kind, codes[i][j],
                                    corner + ((int64_t)i * g->ow + j) * g->atoms);
@@ -389,7 +408,7 @@ static void code_out(const void *side, int image, int atom, CT_UNUSED float *fra
 CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool gradient,
                        const int taps)
 {
-    const int stride = taps == 2 ? 2 : 1, kernel = taps * stride, points = taps + CT_TILE - 1;
+    const int stride = stride_of(s->t, taps), kernel = taps * stride, points = ct_points(taps);
 
     for (int phase = 0; phase < stride * stride; phase++) {
         const int first = phase * s->t->g.c;

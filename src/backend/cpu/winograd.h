@@ -3,9 +3,10 @@
  * The code side of a dictionary is cut into tiles of 4x4 pixels. Along each axis a tile is computed
  * from R taps with T = R + 3 products: y = AT [(G w) . (BT x)], T x T of them in two dimensions,
  * each product of tiles and channels being a matrix product. R = 3: 3x3 atoms of stride 1. R = 2:
- * 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image. The adjoint and the
- * gradient use the same three matrices, transposed. What enters a product is kept as operands
- * (operand.h), what comes from it as floats. */
+ * 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image. R = 1: atoms that do
+ * not overlap, a phase for every tap, in tiles of one pixel and without a transform. The adjoint
+ * and the gradient use the same three matrices, transposed. What enters a product is kept as
+ * operands (operand.h), what comes from it as floats. */
 #ifndef CT_BACKEND_CPU_WINOGRAD_H
 #define CT_BACKEND_CPU_WINOGRAD_H
 
@@ -13,14 +14,21 @@
 #include "backend/cpu/shrink.h"
 #include "backend/ops.h"
 
-enum { CT_TILE = 4 };
+static inline int ct_tile(int taps)
+{
+    return taps == 1 ? 1 : 4;
+}
+static inline int ct_points(int taps)
+{
+    return taps + ct_tile(taps) - 1;
+}
 
 /* The shapes of one dictionary. Rows of V and M are tiles, image by image; columns of V are phases
  * times channels, columns of M are atoms. */
 typedef struct ct_tiling {
     ct_geom g;
     int taps, points;     /* R and T */
-    int phases;           /* 1, or 4: stride squared */
+    int stride, phases;   /* phases along an axis; stride squared */
     int down, across;     /* tiles of an image */
     int frame_h, frame_w; /* an image with its padding, up to the end of the last tile */
 } ct_tiling;
