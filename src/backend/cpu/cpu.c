@@ -133,6 +133,7 @@ void ct_cpu_report(void (*fact)(void *user, const char *key, const char *value),
     char version[64];
 
     fact(user, "device cpu", "available");
+    fact(user, "bf16", ct_isa_has_bf16() ? "native" : "emulated: slower than f32");
     fact(user, "onednn", ct_dnnl_version(version));
     snprintf(version, sizeof version, "%.63s", openblas_get_config());
     fact(user, "openblas", version);
