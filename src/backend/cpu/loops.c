@@ -286,45 +286,57 @@ static void count_zeros(const void *args, int64_t begin, int64_t end, double *su
     sums[0] = (double)count;
 }
 
-/* Several vectors to a column block of CT_LANES; a block of rows keeps eight of them in registers.
- */
-enum { VECTORS = CT_LANES / WIDTH, ROWS = 8 / VECTORS };
+/* A block of C in registers: rows, and column blocks of CT_LANES. */
+#if defined(__AVX512F__)
+enum { ROWS = 8, BLOCKS = 2 };
+#else
+enum { ROWS = 8 * WIDTH / CT_LANES, BLOCKS = 1 };
+#endif
+enum { VECTORS = CT_LANES / WIDTH };
 
-static inline __attribute__((always_inline)) void patch_block(const ct_patch_args *p, int i, int j,
-                                                              const int rows)
+CT_INLINE void patch_block(const ct_patch_args *p, int i, int j, const int rows, const int blocks)
 {
     const float *b = p->b + j;
-    vec sum[ROWS][VECTORS] = {0};
+    vec sum[ROWS][BLOCKS * VECTORS] = {0};
 
     for (int s = 0; s < p->segments; s++) {
         const float *a[ROWS];
         for (int r = 0; r < rows; r++)
             a[r] = p->a + p->a_rows[i + r] + s * p->a_segment;
         for (int t = 0; t < p->length; t++, b += p->cols)
-            for (int v = 0; v < VECTORS; v++) {
-                const vec weights = *(const vec *)(b + v * WIDTH);
+            for (int v = 0; v < blocks * VECTORS; v++) {
+                const vec weights = load(b + v * WIDTH);
                 for (int r = 0; r < rows; r++)
                     sum[r][v] += a[r][t * p->a_step] * weights;
             }
     }
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < VECTORS; v++) {
-            vec *c = (vec *)(p->c + (int64_t)(i + r) * p->cols + j + v * WIDTH);
+        for (int v = 0; v < blocks * VECTORS; v++) {
+            float *c = p->c + (int64_t)(i + r) * p->cols + j + v * WIDTH;
             if (p->accumulate)
-                sum[r][v] += *c;
-            *c = sum[r][v];
+                sum[r][v] += load(c);
+            store(c, sum[r][v]);
         }
+}
+
+CT_INLINE void patch_columns(const ct_patch_args *p, int j, const int blocks)
+{
+    int i = 0;
+
+    for (; i + ROWS <= p->rows; i += ROWS)
+        patch_block(p, i, j, ROWS, blocks);
+    for (; i < p->rows; i++)
+        patch_block(p, i, j, 1, blocks);
 }
 
 static void patch_gemm(const ct_patch_args *p)
 {
-    for (int j = 0; j < p->cols; j += CT_LANES) {
-        int i = 0;
-        for (; i + ROWS <= p->rows; i += ROWS)
-            patch_block(p, i, j, ROWS);
-        for (; i < p->rows; i++)
-            patch_block(p, i, j, 1);
-    }
+    int j = 0;
+
+    for (; j + BLOCKS * CT_LANES <= p->cols; j += BLOCKS * CT_LANES)
+        patch_columns(p, j, BLOCKS);
+    for (; j < p->cols; j += CT_LANES)
+        patch_columns(p, j, 1);
 }
 
 /* Phase by phase, so that a load never meets a store still on its way to the cache. */
