@@ -30,7 +30,8 @@ CT_INLINE void store_operand(operand *to, vec v)
 #if defined(__AVX512BF16__)
     *(halves *)to = (halves)_mm512_cvtneps_pbh((__m512)v);
 #else
-    const bits b = (bits)v, nan = (bits)(v != v), rounded = b + 0x7fff + (b >> 16 & 1);
+    const bits b = (bits)v, nan = (bits)((b & 0x7fffffff) > 0x7f800000);
+    const bits rounded = b + 0x7fff + (b >> 16 & 1);
     const bits value = (rounded & ~nan) | ((b | 0x400000) & nan);
     *(halves *)to = __builtin_convertvector(value >> 16, halves);
 #endif
