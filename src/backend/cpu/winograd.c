@@ -165,8 +165,11 @@ CT_INLINE void load_points(const float *from, int64_t stride, const int points,
 #pragma GCC unroll 6
     for (int i = 0; i < points; i++)
 #pragma GCC unroll 6
-        for (int j = 0; j < points; j++)
-            to[i][j] = load(from + (i * points + j) * stride);
+        for (int j = 0; j < points; j++) {
+            const float *at = from + (i * points + j) * stride;
+            __builtin_prefetch(at + 4 * CT_LANES, 0, 2);
+            to[i][j] = load(at);
+        }
 }
 
 CT_INLINE void store_points(operand *to, int64_t stride, const int points, vec from[][MAX_POINTS],
@@ -177,11 +180,20 @@ CT_INLINE void store_points(operand *to, int64_t stride, const int points, vec f
 #pragma GCC unroll 6
         for (int j = 0; j < points; j++) {
             operand *at = to + (i * points + j) * stride;
+            __builtin_prefetch(at + 4 * CT_LANES, 1, 2);
             if (right)
                 store_apart(at, from[i][j]);
             else
                 store_operand(at, from[i][j]);
         }
+}
+
+/* The next image's numbers, while this one's are computed: pixels lie too far apart for the
+ * processor to foresee. NULL: none. */
+CT_INLINE void prefetch(const float *from, int64_t ahead)
+{
+    if (from != NULL)
+        __builtin_prefetch(from + ahead, 0, 2);
 }
 
 /* ---- image side: one image, a vector of channels; the frame is [frame_h][frame_w][WIDTH] */
@@ -248,6 +260,7 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
 static void image_pixels(const ct_image_side *s, int image, int channel, float *frame)
 {
     const ct_tiling *t = s->t;
+    const int64_t image_size = (int64_t)t->g.h * t->g.w * t->g.c;
 
     for (int y = 0; y < t->g.h; y++) {
         const int64_t at = (((int64_t)image * t->g.h + y) * t->g.w) * t->g.c + channel;
@@ -255,6 +268,8 @@ static void image_pixels(const ct_image_side *s, int image, int channel, float *
         for (int x = 0; x < t->g.w; x++, v += WIDTH) {
             const int64_t pixel = at + (int64_t)x * t->g.c;
             vec value = s->adjoint ? load(v) : (vec){0};
+            prefetch(s->x, pixel + image_size);
+            prefetch(s->out, pixel + image_size);
             if (s->x != NULL)
                 value = load(s->x + pixel) - value;
             store(v, value);
@@ -309,6 +324,7 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
     const int tile = ct_tile(taps);
+    const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
     int64_t row = (int64_t)image * t->down * t->across;
 
     for (int y = 0; y < g->oh; y += tile)
@@ -319,9 +335,14 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
 #pragma GCC unroll 4
             for (int i = 0; i < tile; i++)
 #pragma GCC unroll 4
-                for (int j = 0; j < tile; j++)
-                    if (i < h && j < w)
-                        codes[i][j] = scaled(s, corner + ((int64_t)i * g->ow + j) * g->atoms);
+                for (int j = 0; j < tile; j++) {
+                    const int64_t at = corner + ((int64_t)i * g->ow + j) * g->atoms;
+                    if (i >= h || j >= w)
+                        continue;
+                    prefetch(s->code, at + code_size);
+                    prefetch(s->gate, at + code_size);
+                    codes[i][j] = scaled(s, at);
+                }
             apply_2d(AT(taps, true), codes, products);
             store_points(operand_at(&s->P, row, atom), s->P.stride, ct_points(taps), products,
                          false);
@@ -367,6 +388,7 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
     const int tile = ct_tile(taps);
+    const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
     int64_t row = (int64_t)image * t->down * t->across;
 
     for (int y = 0; y < g->oh; y += tile)
@@ -379,10 +401,14 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
 #pragma GCC unroll 4
             for (int i = 0; i < tile; i++)
 #pragma GCC unroll 4
-                for (int j = 0; j < tile; j++)
-                    if (i < h && j < w)
-                        code_pixel(s, kind, codes[i][j],
-                                   corner + ((int64_t)i * g->ow + j) * g->atoms);
+                for (int j = 0; j < tile; j++) {
+                    const int64_t at = corner + ((int64_t)i * g->ow + j) * g->atoms;
+                    if (i >= h || j >= w)
+                        continue;
+                    prefetch(kind == CT_CODE_STEP ? s->y : s->dz, at + code_size);
+                    prefetch(kind == CT_CODE_STEP ? s->z_prev : s->gate, at + code_size);
+                    code_pixel(s, kind, codes[i][j], at);
+                }
         }
 }
 
