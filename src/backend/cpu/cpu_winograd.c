@@ -18,8 +18,9 @@ enum { CHUNK_BYTES = 4 << 20 };
 /* Rows of A B that a thread computes at a time. */
 enum { ITEM_ROWS = 64 };
 
-/* Fewer rows than this and reading U takes longer than computing with it. */
-enum { FEW_ROWS = 32 };
+/* With fewer rows reading U takes longer than computing with it. F(2, 2) has the smallest U; of one
+ * row BLAS makes the product of a matrix and a vector. */
+enum { LEAST_F11 = 2, LEAST_F22 = 1, LEAST_F42 = 8, LEAST_F43 = 32 };
 
 struct ct_winograd {
     ct_tiling tiling;
@@ -42,28 +43,38 @@ typedef struct parts {
     size_t packed_bytes, scratch_bytes;
 } parts;
 
-/* R of winograd.h; 0 where there is no such way. */
-static int taps_of(const ct_geom *g)
+static int tiles_along(ct_form form, int pixels)
 {
-    if (g->pad == 0 && (g->kernel == g->stride || (g->oh == 1 && g->ow == 1)))
-        return 1;
-    if (g->pad == 1 && g->kernel == 4 && g->stride == 2)
-        return 2;
-    return g->pad == 1 && g->kernel == 3 && g->stride == 1 ? 3 : 0;
+    return (pixels + ct_tile(form) - 1) / ct_tile(form);
 }
 
-static int tiles_along(int taps, int pixels)
+/* Whether tiles hold enough code pixels, and are at least so many. */
+static bool is_full(const ct_geom *g, ct_form form, int least)
 {
-    return (pixels + ct_tile(taps) - 1) / ct_tile(taps);
+    const int tiles = tiles_along(form, g->oh) * tiles_along(form, g->ow), tile = ct_tile(form);
+
+    return tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= least;
+}
+
+/* false where there is no form for these atoms. */
+static bool choose_form(const ct_geom *g, ct_form *form)
+{
+    if (g->c % CT_LANES != 0 || g->atoms % CT_LANES != 0)
+        return false;
+    if (g->pad == 0 && (g->kernel == g->stride || (g->oh == 1 && g->ow == 1)))
+        return is_full(g, *form = CT_F11, LEAST_F11);
+    if (g->pad == 1 && g->kernel == 3 && g->stride == 1)
+        return is_full(g, *form = CT_F43, LEAST_F43);
+    if (g->pad != 1 || g->kernel != 4 || g->stride != 2)
+        return false;
+    return is_full(g, *form = CT_F42, LEAST_F42) || is_full(g, *form = CT_F22, LEAST_F22);
 }
 
 bool ct_winograd_fits(const ct_geom *g)
 {
-    const int taps = taps_of(g), tile = ct_tile(taps);
-    const int tiles = tiles_along(taps, g->oh) * tiles_along(taps, g->ow);
+    ct_form form;
 
-    return taps > 0 && g->c % CT_LANES == 0 && g->atoms % CT_LANES == 0 &&
-           tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= FEW_ROWS;
+    return choose_form(g, &form);
 }
 
 /* Columns of the products that need a place of their own: M, and I unless it lies in V. */
@@ -77,21 +88,23 @@ static int most_products(const ct_winograd *w)
 ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
 {
     ct_winograd *w = ct_calloc(1, sizeof *w);
+    ct_form form = CT_F11;
 
     if (w == NULL)
         return NULL;
-    const int taps = taps_of(g), stride = taps == 1 ? g->kernel : g->stride;
-    const int down = tiles_along(taps, g->oh), across = tiles_along(taps, g->ow);
+    (void)choose_form(g, &form);
+    const int stride = form == CT_F11 ? g->kernel : g->stride;
+    const int down = tiles_along(form, g->oh), across = tiles_along(form, g->ow);
     w->tiling = (ct_tiling){
         .g = *g,
-        .taps = taps,
-        .points = ct_points(taps),
+        .form = form,
+        .points = ct_points(form),
         .stride = stride,
         .phases = stride * stride,
         .down = down,
         .across = across,
-        .frame_h = ct_tile(taps) * stride * down + g->kernel - stride,
-        .frame_w = ct_tile(taps) * stride * across + g->kernel - stride,
+        .frame_h = ct_tile(form) * stride * down + g->kernel - stride,
+        .frame_w = ct_tile(form) * stride * across + g->kernel - stride,
     };
     w->matrices = w->tiling.points * w->tiling.points;
     w->tiles = down * across;

@@ -15,6 +15,9 @@ enum { ROWS = 2, PANELS = 1 };
 #endif
 enum { VECTORS = CT_LANES / WIDTH, UNITS = CT_LANES / DEEP };
 
+/* With few rows B comes straight from memory: units of a panel that are fetched ahead. */
+enum { AHEAD = 64 };
+
 /* Depth of A^T B that is summed before C is written: so much of A and B stays in the first cache.
  */
 enum { DEPTH = 256 };
@@ -40,7 +43,7 @@ typedef struct result {
 
 CT_INLINE void block(const left *A, right B, result C, const int rows, const int panels)
 {
-    vec sum[ROWS][PANELS * VECTORS] = {0};
+    vec sum[ROWS][2 * PANELS * VECTORS] = {0};
 
     if (C.accumulate)
         for (int i = 0; i < rows; i++)
@@ -48,22 +51,27 @@ CT_INLINE void block(const left *A, right B, result C, const int rows, const int
                 sum[i][v] = load(C.c + i * CT_LANES + v / VECTORS * C.panel + v % VECTORS * WIDTH);
     for (int s = 0; s < A->segments; s++) {
         const unit *a = A->a + s * A->segment;
-        for (int t = 0; t < A->length; t++, a += A->step, B.b += CT_LANES)
+        for (int t = 0; t < A->length; t++, a += A->step, B.b += CT_LANES) {
+            for (int p = 0; p < panels && rows < ROWS; p++)
+                __builtin_prefetch(B.b + p * B.panel + AHEAD * CT_LANES, 0, 3);
             for (int i = 0; i < rows; i++)
                 for (int v = 0; v < panels * VECTORS; v++)
                     sum[i][v] = multiply_add(sum[i][v], a[i * A->row],
                                              B.b + v / VECTORS * B.panel + v % VECTORS * WIDTH);
+        }
     }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < panels * VECTORS; v++)
             store(C.c + i * CT_LANES + v / VECTORS * C.panel + v % VECTORS * WIDTH, sum[i][v]);
 }
 
-/* `rows` rows of C, `panels` panels. */
+/* `rows` rows of C, `panels` panels; more of these at a time where there are few rows. */
 CT_INLINE void block_row(const left *A, right B, result C, int panels, const int rows)
 {
-    for (; panels >= PANELS; panels -= PANELS, B.b += PANELS * B.panel, C.c += PANELS * C.panel)
-        block(A, B, C, rows, PANELS);
+    const int step = rows <= 2 ? 2 * PANELS : PANELS;
+
+    for (; panels >= step; panels -= step, B.b += step * B.panel, C.c += step * C.panel)
+        block(A, B, C, rows, step);
     for (; panels > 0; panels--, B.b += B.panel, C.c += C.panel)
         block(A, B, C, rows, 1);
 }

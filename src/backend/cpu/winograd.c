@@ -1,5 +1,5 @@
-/* winograd.c - the transforms of F(4, 2) and F(4, 3) (Lavin and Gray, arXiv:1509.09308), tabulated
- * once; the compiler unrolls them and drops the zeros. */
+/* winograd.c - the transforms of F(2, 2), F(4, 2) and F(4, 3) (Lavin and Gray, arXiv:1509.09308),
+ * tabulated once; the compiler unrolls them and drops the zeros. */
 #include "backend/cpu/winograd.h"
 
 #include "backend/cpu/operand.h"
@@ -8,14 +8,31 @@
 
 enum { MAX_POINTS = 6 };
 
-/* function(..., taps) with taps a constant, so that the tables are. */
-#define BY_TAPS(taps, function, ...)                                                               \
-    ((taps) == 1   ? function(__VA_ARGS__, 1)                                                      \
-     : (taps) == 2 ? function(__VA_ARGS__, 2)                                                      \
-                   : function(__VA_ARGS__, 3))
+/* function(..., form) with form a constant, so that the tables are. */
+#define BY_FORM(form, function, ...)                                                               \
+    ((form) == CT_F11   ? function(__VA_ARGS__, CT_F11)                                            \
+     : (form) == CT_F22 ? function(__VA_ARGS__, CT_F22)                                            \
+     : (form) == CT_F42 ? function(__VA_ARGS__, CT_F42)                                            \
+                        : function(__VA_ARGS__, CT_F43))
 
-/* Row by row. Interpolation points 0, 1, -1, 2, infinity. */
+/* Row by row. Interpolation points 0, 1, infinity. */
 /* clang-format off */
+static const float BT22[3 * 3] = {
+    1, -1, 0,
+    0,  1, 0,
+    0, -1, 1,
+};
+static const float G22[3 * 2] = {
+    1, 0,
+    1, 1,
+    0, 1,
+};
+static const float AT22[2 * 3] = {
+    1, 1, 0,
+    0, 1, 1,
+};
+
+/* Interpolation points 0, 1, -1, 2, infinity. */
 static const float BT42[5 * 5] = {
     2, -1, -2,  1, 0,
     0, -2, -1,  1, 0,
@@ -76,25 +93,27 @@ CT_INLINE matrix table(const float *k, int rows, int cols, const bool transpose)
     return transpose ? (matrix){k, cols, rows, 1, cols} : (matrix){k, rows, cols, cols, 1};
 }
 
-CT_INLINE matrix BT(const int taps, const bool transpose)
+/* The table of a form out of one for each. */
+#define TABLE(name, form, rows, cols, transpose)                                                   \
+    table((form) == CT_F11   ? ONE                                                                 \
+          : (form) == CT_F22 ? name##22                                                            \
+          : (form) == CT_F42 ? name##42                                                            \
+                             : name##43,                                                           \
+          rows, cols, transpose)
+
+CT_INLINE matrix BT(const ct_form form, const bool transpose)
 {
-    if (taps == 1)
-        return table(ONE, 1, 1, transpose);
-    return taps == 2 ? table(BT42, 5, 5, transpose) : table(BT43, 6, 6, transpose);
+    return TABLE(BT, form, ct_points(form), ct_points(form), transpose);
 }
 
-CT_INLINE matrix G(const int taps, const bool transpose)
+CT_INLINE matrix G(const ct_form form, const bool transpose)
 {
-    if (taps == 1)
-        return table(ONE, 1, 1, transpose);
-    return taps == 2 ? table(G42, 5, 2, transpose) : table(G43, 6, 3, transpose);
+    return TABLE(G, form, ct_points(form), ct_taps(form), transpose);
 }
 
-CT_INLINE matrix AT(const int taps, const bool transpose)
+CT_INLINE matrix AT(const ct_form form, const bool transpose)
 {
-    if (taps == 1)
-        return table(ONE, 1, 1, transpose);
-    return taps == 2 ? table(AT42, 4, 5, transpose) : table(AT43, 4, 6, transpose);
+    return TABLE(AT, form, ct_tile(form), ct_points(form), transpose);
 }
 
 /* out = m in */
@@ -129,10 +148,10 @@ CT_INLINE void apply_2d(const matrix m, vec in[][MAX_POINTS], vec out[][MAX_POIN
         apply(m, half[i], 1, out[i], 1);
 }
 
-/* Phases along an axis: constants where `taps` says it all. */
-CT_INLINE int stride_of(const ct_tiling *t, const int taps)
+/* Phases along an axis: constants where the form says it all. */
+CT_INLINE int stride_of(const ct_tiling *t, const ct_form form)
 {
-    return taps == 1 ? t->stride : taps == 2 ? 2 : 1;
+    return form == CT_F11 ? t->stride : form == CT_F43 ? 1 : 2;
 }
 
 /* Where column `column` of row `row` lies in the first matrix: of products, of operands, and of
@@ -218,10 +237,10 @@ static void clear_padding(const ct_tiling *t, float *frame)
 
 /* Every tile of every phase, forward (V = BT v B) or adjoint (v += B products BT). */
 CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float *frame,
-                           const bool adjoint, const int taps)
+                           const bool adjoint, const ct_form form)
 {
     const ct_tiling *t = s->t;
-    const int tile = ct_tile(taps), points = ct_points(taps), stride = stride_of(t, taps);
+    const int tile = ct_tile(form), points = ct_points(form), stride = stride_of(t, form);
     const int64_t right = (int64_t)stride * WIDTH, below = right * t->frame_w;
     int64_t row = (int64_t)image * t->down * t->across;
 
@@ -236,7 +255,7 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                 if (adjoint) {
                     load_points(product_at(&s->products, row, column), s->products.stride, points,
                                 products);
-                    apply_2d(BT(taps, true), products, pixels);
+                    apply_2d(BT(form, true), products, pixels);
                 }
 #pragma GCC unroll 6
                 for (int i = 0; i < points; i++)
@@ -249,7 +268,7 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                             pixels[i][j] = load(pixel);
                     }
                 if (!adjoint) {
-                    apply_2d(BT(taps, false), pixels, products);
+                    apply_2d(BT(form, false), pixels, products);
                     store_points(operand_at(&s->V, row, column), s->V.stride, points, products,
                                  false);
                 }
@@ -289,13 +308,13 @@ static void image_side(const void *side, int image, int channel, float *frame)
 
     if (s->adjoint) {
         clear(frame, (int64_t)t->frame_h * t->frame_w);
-        BY_TAPS(t->taps, image_tiles, s, image, channel, frame, true);
+        BY_FORM(t->form, image_tiles, s, image, channel, frame, true);
     }
     image_pixels(s, image, channel, frame);
     if (!s->forward)
         return;
     clear_padding(t, frame);
-    BY_TAPS(t->taps, image_tiles, s, image, channel, frame, false);
+    BY_FORM(t->form, image_tiles, s, image, channel, frame, false);
 }
 
 /* ---- code side: one image, a vector of atoms */
@@ -319,11 +338,11 @@ CT_INLINE vec scaled(const ct_code_in *s, int64_t at)
     return load(v);
 }
 
-CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int taps)
+CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const ct_form form)
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
-    const int tile = ct_tile(taps);
+    const int tile = ct_tile(form);
     const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
     int64_t row = (int64_t)image * t->down * t->across;
 
@@ -343,8 +362,8 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const int
                     prefetch(s->gate, at + code_size);
                     codes[i][j] = scaled(s, at);
                 }
-            apply_2d(AT(taps, true), codes, products);
-            store_points(operand_at(&s->P, row, atom), s->P.stride, ct_points(taps), products,
+            apply_2d(AT(form, true), codes, products);
+            store_points(operand_at(&s->P, row, atom), s->P.stride, ct_points(form), products,
                          false);
         }
 }
@@ -353,7 +372,7 @@ static void code_in(const void *side, int image, int atom, CT_UNUSED float *fram
 {
     const ct_code_in *s = side;
 
-    BY_TAPS(s->t->taps, code_in_tiles, s, image, atom);
+    BY_FORM(s->t->form, code_in_tiles, s, image, atom);
 }
 
 /* What becomes of the pixels m of a tile; `at` is where the first of a vector lies. */
@@ -383,11 +402,11 @@ CT_INLINE void code_pixel(const ct_code_out *s, const ct_code_kind kind, vec pro
 }
 
 CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const ct_code_kind kind,
-                              const int taps)
+                              const ct_form form)
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
-    const int tile = ct_tile(taps);
+    const int tile = ct_tile(form);
     const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
     int64_t row = (int64_t)image * t->down * t->across;
 
@@ -396,8 +415,8 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
             const int h = smaller(tile, g->oh - y), w = smaller(tile, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
             vec products[MAX_POINTS][MAX_POINTS] = {0}, codes[MAX_POINTS][MAX_POINTS];
-            load_points(product_at(&s->M, row, atom), s->M.stride, ct_points(taps), products);
-            apply_2d(AT(taps, false), products, codes);
+            load_points(product_at(&s->M, row, atom), s->M.stride, ct_points(form), products);
+            apply_2d(AT(form, false), products, codes);
 #pragma GCC unroll 4
             for (int i = 0; i < tile; i++)
 #pragma GCC unroll 4
@@ -412,29 +431,30 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
         }
 }
 
-CT_INLINE void code_out_kind(const ct_code_out *s, int image, int atom, const int taps)
+CT_INLINE void code_out_kind(const ct_code_out *s, int image, int atom, const ct_form form)
 {
     if (s->kind == CT_CODE_PLAIN)
-        code_out_tiles(s, image, atom, CT_CODE_PLAIN, taps);
+        code_out_tiles(s, image, atom, CT_CODE_PLAIN, form);
     else if (s->kind == CT_CODE_STEP)
-        code_out_tiles(s, image, atom, CT_CODE_STEP, taps);
+        code_out_tiles(s, image, atom, CT_CODE_STEP, form);
     else
-        code_out_tiles(s, image, atom, CT_CODE_BACKWARD, taps);
+        code_out_tiles(s, image, atom, CT_CODE_BACKWARD, form);
 }
 
 static void code_out(const void *side, int image, int atom, CT_UNUSED float *frame)
 {
     const ct_code_out *s = side;
 
-    BY_TAPS(s->t->taps, code_out_kind, s, image, atom);
+    BY_FORM(s->t->form, code_out_kind, s, image, atom);
 }
 
 /* ---- dictionary: one row, a vector of lanes */
 
 CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool gradient,
-                       const int taps)
+                       const ct_form form)
 {
-    const int stride = stride_of(s->t, taps), kernel = taps * stride, points = ct_points(taps);
+    const int stride = stride_of(s->t, form), taps = ct_taps(form), kernel = taps * stride;
+    const int points = ct_points(form);
 
     for (int phase = 0; phase < stride * stride; phase++) {
         const int first = phase * s->t->g.c;
@@ -443,7 +463,7 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool g
         vec w[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
         if (gradient) {
             load_points(product_at(&s->U, u_row, u_column), s->U.stride, points, products);
-            apply_2d(G(taps, true), products, w);
+            apply_2d(G(form, true), products, w);
         }
 #pragma GCC unroll 3
         for (int a = 0; a < taps; a++)
@@ -458,7 +478,7 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool g
                     w[a][b] = load(at);
             }
         if (!gradient) {
-            apply_2d(G(taps, false), w, products);
+            apply_2d(G(form, false), w, products);
             store_points(right_at(&s->U, u_row, u_column), s->U.stride, points, products, true);
         }
     }
@@ -468,14 +488,14 @@ static void weights_in(const void *side, int row, int lane, CT_UNUSED float *fra
 {
     const ct_weights_side *s = side;
 
-    BY_TAPS(s->t->taps, weights, s, row, lane, false);
+    BY_FORM(s->t->form, weights, s, row, lane, false);
 }
 
 static void weights_out(const void *side, int row, int lane, CT_UNUSED float *frame)
 {
     const ct_weights_side *s = side;
 
-    BY_TAPS(s->t->taps, weights, s, row, lane, true);
+    BY_FORM(s->t->form, weights, s, row, lane, true);
 }
 
 const ct_winograd_kernels CT_ISA_NAME(ct_winograd_) = {

@@ -1,12 +1,10 @@
 /* winograd.h - Winograd convolution: the transforms, and what is done on their way (SPEC 1).
  *
- * The code side of a dictionary is cut into tiles of 4x4 pixels. Along each axis a tile is computed
- * from R taps with T = R + 3 products: y = AT [(G w) . (BT x)], T x T of them in two dimensions,
- * each product of tiles and channels being a matrix product. R = 3: 3x3 atoms of stride 1. R = 2:
- * 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image. R = 1: atoms that do
- * not overlap, a phase for every tap, in tiles of one pixel and without a transform. The adjoint
- * and the gradient use the same three matrices, transposed. What enters a product is kept as
- * operands (operand.h), what comes from it as floats. */
+ * The code side of a dictionary is cut into tiles of M x M pixels. Along each axis a tile is
+ * computed from R taps with T = M + R - 1 products: y = AT [(G w) . (BT x)], T x T of them in two
+ * dimensions, each product of tiles and channels being a matrix product: F(M, R). The adjoint and
+ * the gradient use the same three matrices, transposed. What enters a product is kept as operands
+ * (operand.h), what comes from it as floats. */
 #ifndef CT_BACKEND_CPU_WINOGRAD_H
 #define CT_BACKEND_CPU_WINOGRAD_H
 
@@ -14,20 +12,32 @@
 #include "backend/cpu/shrink.h"
 #include "backend/ops.h"
 
-static inline int ct_tile(int taps)
+typedef enum ct_form {
+    CT_F11, /* atoms that do not overlap, a phase for every tap: nothing is transformed */
+    CT_F22, /* 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image; */
+    CT_F42, /* the same, in fewer products and with larger matrices G w */
+    CT_F43, /* 3x3 atoms of stride 1 */
+} ct_form;
+
+static inline int ct_tile(ct_form form)
 {
-    return taps == 1 ? 1 : 4;
+    return form == CT_F11 ? 1 : form == CT_F22 ? 2 : 4;
 }
-static inline int ct_points(int taps)
+static inline int ct_taps(ct_form form)
 {
-    return taps + ct_tile(taps) - 1;
+    return form == CT_F11 ? 1 : form == CT_F43 ? 3 : 2;
+}
+static inline int ct_points(ct_form form)
+{
+    return ct_tile(form) + ct_taps(form) - 1;
 }
 
 /* The shapes of one dictionary. Rows of V and M are tiles, image by image; columns of V are phases
  * times channels, columns of M are atoms. */
 typedef struct ct_tiling {
     ct_geom g;
-    int taps, points;     /* R and T */
+    ct_form form;
+    int points;           /* T */
     int stride, phases;   /* phases along an axis; stride squared */
     int down, across;     /* tiles of an image */
     int frame_h, frame_w; /* an image with its padding, up to the end of the last tile */
