@@ -6,182 +6,19 @@
  *
  * each product being points^2 products of matrices. in, in* are the image side of winograd.h, in'
  * and out the code side, G the weights. */
-#include "backend/cpu/cpu_winograd.h"
+#include "backend/cpu/winograd_layout.h"
 
 #include <omp.h>
 
-#include "base/mem.h"
-
-/* V, P and the products of a chunk together. */
-enum { CHUNK_BYTES = 4 << 20 };
-
 /* Rows of A B that a thread computes at a time. */
 enum { ITEM_ROWS = 64 };
-
-/* With fewer rows reading U takes longer than computing with it. F(2, 2) has the smallest U; of one
- * row BLAS makes the product of a matrix and a vector. */
-enum { LEAST_F11 = 2, LEAST_F22 = 1, LEAST_F42 = 8, LEAST_F43 = 32 };
-
-struct ct_winograd {
-    ct_tiling tiling;
-    int matrices, tiles, columns; /* points^2; of an image; phases times channels */
-    int chunk;                    /* images */
-    int threads;
-    size_t frame;         /* bytes for each thread */
-    size_t operand_bytes; /* of a number */
-};
-
-/* The parts of packed and scratch. Where operands are floats, the products of the image side lie in
- * V. Y takes the place of M. */
-typedef struct parts {
-    ct_stack U, Ut;   /* packed operands */
-    ct_stack V, P, Y; /* operands: rows x columns, rows x atoms */
-    ct_stack I, M;    /* products: rows x columns, rows x atoms */
-    ct_stack dU;      /* products: atoms x columns */
-    float *w[2];      /* dictionaries */
-    unsigned char *frames;
-    size_t packed_bytes, scratch_bytes;
-} parts;
-
-static int tiles_along(ct_form form, int pixels)
-{
-    return (pixels + ct_tile(form) - 1) / ct_tile(form);
-}
-
-/* Whether tiles hold enough code pixels, and are at least so many. */
-static bool is_full(const ct_geom *g, ct_form form, int least)
-{
-    const int tiles = tiles_along(form, g->oh) * tiles_along(form, g->ow), tile = ct_tile(form);
-
-    return tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= least;
-}
-
-/* false where there is no form for these atoms. */
-static bool choose_form(const ct_geom *g, ct_form *form)
-{
-    if (g->c % CT_LANES != 0 || g->atoms % CT_LANES != 0)
-        return false;
-    if (g->pad == 0 && (g->kernel == g->stride || (g->oh == 1 && g->ow == 1)))
-        return is_full(g, *form = CT_F11, LEAST_F11);
-    if (g->pad == 1 && g->kernel == 3 && g->stride == 1)
-        return is_full(g, *form = CT_F43, LEAST_F43);
-    if (g->pad != 1 || g->kernel != 4 || g->stride != 2)
-        return false;
-    return is_full(g, *form = CT_F42, LEAST_F42) || is_full(g, *form = CT_F22, LEAST_F22);
-}
-
-bool ct_winograd_fits(const ct_geom *g)
-{
-    ct_form form;
-
-    return choose_form(g, &form);
-}
-
-/* Columns of the products that need a place of their own: M, and I unless it lies in V. */
-static int most_products(const ct_winograd *w)
-{
-    const int atoms = w->tiling.g.atoms;
-
-    return w->operand_bytes < sizeof(float) && w->columns > atoms ? w->columns : atoms;
-}
-
-ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
-{
-    ct_winograd *w = ct_calloc(1, sizeof *w);
-    ct_form form = CT_F11;
-
-    if (w == NULL)
-        return NULL;
-    (void)choose_form(g, &form);
-    const int stride = form == CT_F11 ? g->kernel : g->stride;
-    const int down = tiles_along(form, g->oh), across = tiles_along(form, g->ow);
-    w->tiling = (ct_tiling){
-        .g = *g,
-        .form = form,
-        .points = ct_points(form),
-        .stride = stride,
-        .phases = stride * stride,
-        .down = down,
-        .across = across,
-        .frame_h = ct_tile(form) * stride * down + g->kernel - stride,
-        .frame_w = ct_tile(form) * stride * across + g->kernel - stride,
-    };
-    w->matrices = w->tiling.points * w->tiling.points;
-    w->tiles = down * across;
-    w->columns = w->tiling.phases * g->c;
-    w->threads = ex->threads;
-    w->operand_bytes = ((const ct_cpu *)ex->state)->winograd->operand_bytes;
-    const size_t row = (size_t)(w->columns + g->atoms) * w->operand_bytes +
-                       (size_t)most_products(w) * sizeof(float);
-    const size_t most = CHUNK_BYTES / ((size_t)(w->matrices * w->tiles) * row);
-    w->chunk = most < 1 ? 1 : most > (size_t)g->n ? g->n : (int)most;
-    w->frame = (size_t)(w->tiling.frame_h * w->tiling.frame_w) * CT_LANES * sizeof(float);
-    return w;
-}
-
-void ct_winograd_destroy(ct_winograd **w)
-{
-    ct_free(*w);
-    *w = NULL;
-}
-
-/* With NULL memory, for the sizes. */
-static parts lay_out(const ct_winograd *w, void *packed, void *scratch)
-{
-    const int64_t rows = (int64_t)w->chunk * w->tiles, atoms = w->tiling.g.atoms,
-                  columns = w->columns;
-    const size_t dictionary =
-        (size_t)(atoms * w->tiling.g.c * w->tiling.g.kernel * w->tiling.g.kernel);
-    const size_t size = w->operand_bytes, real = sizeof(float);
-    const size_t weights = ct_stack_bytes(w->matrices, atoms, columns, size);
-    const size_t image = ct_stack_bytes(w->matrices, rows, columns, size);
-    const size_t code = ct_stack_bytes(w->matrices, rows, atoms, size);
-    const size_t products = ct_stack_bytes(w->matrices, rows, most_products(w), real);
-    const size_t gradient = ct_stack_bytes(w->matrices, atoms, columns, real);
-    unsigned char *p = packed, *s = scratch;
-    parts m = {.packed_bytes = 2 * weights};
-
-    if (packed != NULL) {
-        m.U = ct_stack_at(p, columns, atoms, size);
-        m.Ut = ct_stack_at(p + weights, atoms, columns, size);
-    }
-    m.scratch_bytes =
-        image + code + products + gradient + 2 * dictionary * real + (size_t)w->threads * w->frame;
-    if (scratch != NULL) {
-        m.V = ct_stack_at(s, rows, columns, size);
-        m.P = ct_stack_at(s += image, rows, atoms, size);
-        m.Y = ct_stack_at(s += code, rows, atoms, size);
-        m.M = ct_stack_at(s, rows, atoms, real);
-        m.I = size == real ? m.V : ct_stack_at(s, rows, columns, real);
-        m.dU = ct_stack_at(s += products, atoms, columns, real);
-        m.w[0] = (float *)(void *)(s += gradient);
-        m.w[1] = m.w[0] + dictionary;
-        m.frames = s + 2 * dictionary * real;
-    }
-    return m;
-}
-
-size_t ct_winograd_packed_bytes(const ct_winograd *w)
-{
-    return lay_out(w, NULL, NULL).packed_bytes;
-}
-
-size_t ct_winograd_scratch_bytes(const ct_winograd *w)
-{
-    return lay_out(w, NULL, NULL).scratch_bytes;
-}
-
-double ct_winograd_products(const ct_winograd *w)
-{
-    return (double)w->matrices * w->tiles * w->tiling.g.n * w->columns * w->tiling.g.atoms;
-}
 
 /* ---- stages: each spreads its items over the threads */
 
 typedef struct stage {
     const ct_exec *ex;
     const ct_winograd *w;
-    parts m;
+    ct_winograd_parts m;
     int images; /* of the chunk */
     ct_side_kernel *kernel;
     int items; /* images or rows that the kernel is run for */
@@ -316,7 +153,7 @@ static void to_weights(stage *s, ct_stack X, bool accumulate)
 
 static stage begin_stages(const ct_exec *ex, const ct_winograd *w, const ct_conv *conv)
 {
-    return (stage){.ex = ex, .w = w, .m = lay_out(w, conv->packed, conv->scratch)};
+    return (stage){.ex = ex, .w = w, .m = ct_winograd_lay_out(w, conv->packed, conv->scratch)};
 }
 
 /* Row after row of a dictionary, while it is in the first cache. */
