@@ -106,11 +106,13 @@ csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
     ex->threads = options->threads > 0 ? options->threads : processors();
     ex->isa = isa;
     ex->bf16 = options->bf16;
+    ex->tune = options->tune;
     const csctrl_status status = b->init(ex);
     if (status != CSCTRL_OK) {
         ct_free(ex);
         return status;
     }
+    ex->tune = NULL;
     *out = ex;
     return CSCTRL_OK;
 }

@@ -13,6 +13,7 @@ typedef struct ct_exec_options {
     int threads;        /* 0: all processors this process may use */
     ct_isa isa;         /* cpu: highest instruction set to use; AUTO: the machine's best */
     bool bf16;          /* cpu: Winograd products of bfloat16 operands, summed in float */
+    const char *tune;   /* cpu: "off" (or NULL), "on" or a file, see cpu/cpu_tune.h; borrowed */
 } ct_exec_options;
 
 /* Context in which operations run. Layers read ops and dtype and nothing else. */
@@ -23,6 +24,7 @@ struct ct_exec {
     const char *name; /* "ref" or "cpu" */
     ct_isa isa;       /* in use */
     bool bf16;
+    const char *tune; /* read by init only */
     void *state; /* backend's own */
 };
 

@@ -14,6 +14,7 @@ typedef enum ct_rng_stream {
     CT_RNG_HOLDOUT = 4, /* which images are held out; index = image */
     CT_RNG_SYNTHETIC = 5,
     CT_RNG_SAMPLE = 6,
+    CT_RNG_TUNE = 7, /* images that ways are measured with; sub = tensor */
     CT_RNG_TEST = 100
 } ct_rng_stream;
 

@@ -42,6 +42,12 @@ static const csctrl_option table[] = {
         "precision", "f32", "f32|bf16|f64",
         "Element type of the computation. bf16: operands of the Winograd products on device cpu, "
         "all else f32. f64 needs device ref."),
+    TEXT(
+        "tune", "off",
+        "How device cpu chooses among ways to compute a layer: off by rule; on by measuring them "
+        "when "
+        "a model is made; a file's path the same, kept in that file, so that runs and resumed runs "
+        "compute alike."),
 
     CHOICE("data.kind", "auto", "auto|idx|cifar10|cifar100|folder|synthetic",
            "Format of the data set; auto tells it from the path. folder also means a tar of class "

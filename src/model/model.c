@@ -159,6 +159,7 @@ static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config)
         .dtype = strcmp(precision, "f64") == 0 ? CSCTRL_F64 : CSCTRL_F32,
         .bf16 = strcmp(precision, "bf16") == 0,
         .threads = (int)csctrl_config_int(config, "threads"),
+        .tune = csctrl_config_text(config, "tune"),
     };
 
     if (!ct_isa_from_name(csctrl_config_text(config, "isa"), &options.isa))

@@ -4,10 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "support/op_harness.h"
+#include "support/temp.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -167,12 +170,112 @@ static void test_bf16(void **state)
     }
 }
 
+/* ---- ways that the rule does not choose, pinned by a file of option `tune` */
+
+static const char *pin(void **state, const ct_geom *g, const char *way)
+{
+    static const char *const isas[] = {"portable", "avx2", "avx512"};
+    char text[1024] = "# pinned\n\n";
+
+    for (size_t i = 0; i < COUNT(isas); i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used,
+                 "%s f32 threads=2 n=%d %dx%dx%d atoms=%d k%d s%d p%d: %s\n", isas[i], g->n, g->h,
+                 g->w, g->c, g->atoms, g->kernel, g->stride, g->pad, way);
+    }
+    return temp_file(state, "tune.txt", text, strlen(text));
+}
+
+static csctrl_status create_with(const char *tune, const ct_geom *g)
+{
+    const ct_exec_options options = {.device = "cpu", .threads = 2, .tune = tune};
+    ct_exec *ex = NULL;
+    ct_conv conv;
+    csctrl_status status = ct_exec_create(&ex, &options);
+
+    if (status != CSCTRL_OK)
+        return status;
+    status = ex->ops->conv_create(ex, g, &conv);
+    if (status == CSCTRL_OK)
+        ex->ops->conv_destroy(ex, &conv);
+    ct_exec_destroy(&ex);
+    return status;
+}
+
+static void test_every_way(void **state)
+{
+    static const char *const ways[] = {
+        "winograd-f11", "winograd-f42", "winograd-f22", "winograd-f43", "blas", "onednn", "direct"};
+    /* Small: every geometry is computed in up to four ways. */
+    static const spec small[] = {
+        {"4x4 stride 2", {3, 8, 8, 16, 16, 4, 2, 1}, 0.1, 0, true},
+        {"4x4 stride 2, cut tiles", {1, 6, 10, 16, 32, 4, 2, 1}, 0.2, 0.1, false},
+        {"3x3", {2, 7, 5, 16, 16, 3, 1, 1}, 0.1, 0, true},
+        {"one pixel", {3, 4, 4, 16, 16, 4, 1, 0}, 0.1, 0, true},
+        {"no overlap", {2, 8, 4, 16, 16, 2, 2, 0}, 0.1, 0.1, true},
+        {"1x1", {2, 3, 5, 16, 16, 1, 1, 0}, 0.1, 0, true},
+    };
+    int checked = 0;
+
+    for (size_t i = 0; i < COUNT(small); i++) {
+        const ct_geom g = op_geom(&small[i].shape);
+        for (size_t w = 0; w < COUNT(ways); w++) {
+            const char *tune = pin(state, &g, ways[w]);
+            const csctrl_status status = create_with(tune, &g);
+            if (status == CSCTRL_E_UNSUPPORTED)
+                skip(); /* no cpu backend */
+            if (status == CSCTRL_E_FORMAT) {
+                assert_non_null(strstr(csctrl_last_error(), "does not fit"));
+                continue;
+            }
+            assert_int_equal(status, CSCTRL_OK);
+            op_set_tune(tune);
+            op_check(small[i].label, steps, &small[i], 1e-5);
+            op_check(small[i].label, gradients, &small[i], 1e-5);
+            op_set_tune(NULL);
+            checked++;
+        }
+    }
+    assert_true(checked >= 2 * (int)COUNT(small));
+}
+
+/* A file is made, read again, and what is wrong in it is told by its line. */
+static void test_tune_file(void **state)
+{
+    const ct_geom g = op_geom(&specs[0].shape);
+    const char *path = temp_path(state, "made.txt");
+    char line[256] = "";
+
+    if (create_with("on", &g) == CSCTRL_E_UNSUPPORTED)
+        skip();
+    assert_int_equal(create_with("on", &g), CSCTRL_OK);
+    assert_int_equal(create_with(path, &g), CSCTRL_OK);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_int_equal(line[0], '#');
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_non_null(strstr(line, "n=8 16x16x16 atoms=32 k4 s2 p1: "));
+    assert_null(fgets(line, sizeof line, file));
+    (void)fclose(file);
+    assert_int_equal(create_with(path, &g), CSCTRL_OK);
+
+    static const char wrong[] = "# comment\navx2 f32 threads=1: fastest\n";
+    path = temp_file(state, "wrong.txt", wrong, sizeof wrong - 1);
+    assert_int_equal(create_with(path, &g), CSCTRL_E_FORMAT);
+    assert_non_null(strstr(csctrl_last_error(), "wrong.txt:2: expected \"GEOMETRY: WAY\""));
+    assert_true(create_with(temp_path(state, "no/such/folder.txt"), &g) != CSCTRL_OK);
+    assert_non_null(strstr(csctrl_last_error(), "no/such/folder.txt"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_gradients),
+        cmocka_unit_test_setup_teardown(test_every_way, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_tune_file, temp_make, temp_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

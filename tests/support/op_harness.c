@@ -221,10 +221,18 @@ static void check_one(const char *label, const ct_exec_options *options, op_case
     finish(second);
 }
 
+static const char *cpu_tune;
+
+void op_set_tune(const char *tune)
+{
+    cpu_tune = tune;
+}
+
 static void check_cpu(const char *label, bool bf16, op_case *test, const void *params,
                       const op_run *oracle, double tolerance)
 {
-    ct_exec_options fast = {.device = "cpu", .dtype = CSCTRL_F32, .threads = 2, .bf16 = bf16};
+    ct_exec_options fast = {
+        .device = "cpu", .dtype = CSCTRL_F32, .threads = 2, .bf16 = bf16, .tune = cpu_tune};
     ct_exec *cpu = NULL;
     const bool built = ct_exec_create(&cpu, &fast) == CSCTRL_OK;
     ct_exec_destroy(&cpu);

@@ -50,6 +50,9 @@ void op_check(const char *label, op_case *test, const void *params, double toler
 /* The same on cpu with precision bf16. */
 void op_check_bf16(const char *label, op_case *test, const void *params, double tolerance);
 
+/* Option `tune` of cpu in the checks that follow; NULL: none. Not copied. */
+void op_set_tune(const char *tune);
+
 /* Run the case on one backend; nothing is compared, but guards are checked. */
 void op_alone(const char *device, csctrl_dtype dtype, int threads, op_case *test,
               const void *params);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/cpu/cpu_tune.h"
 #include "backend/ref/ref.h"
 #include "base/mem.h"
 
@@ -71,14 +72,17 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     if (ex->threads > omp_get_thread_limit())
         ex->threads = omp_get_thread_limit();
     ct_cpu_use_threads(ex);
-    const csctrl_status status = ct_dnnl_create(&cpu->dnnl, ex->isa);
-    if (status != CSCTRL_OK) {
-        ct_free(cpu);
-        return status;
-    }
+    csctrl_status status;
+    CT_GOTO(status, ct_tune_create(&cpu->tune, ex->tune));
+    CT_GOTO(status, ct_dnnl_create(&cpu->dnnl, ex->isa));
     ex->ops = &cpu->ops;
     ex->state = cpu;
-    return CSCTRL_OK;
+    cpu = NULL;
+done:
+    if (cpu != NULL)
+        ct_tune_destroy(&cpu->tune);
+    ct_free(cpu);
+    return status;
 }
 
 void ct_cpu_exit(ct_exec *ex)
@@ -86,6 +90,7 @@ void ct_cpu_exit(ct_exec *ex)
     ct_cpu *cpu = ex->state;
 
     ct_dnnl_destroy(&cpu->dnnl);
+    ct_tune_destroy(&cpu->tune);
     ct_free(cpu);
 }
 

@@ -15,6 +15,7 @@ typedef struct ct_cpu {
     ct_sweep_kernel *sweep;
     const ct_winograd_kernels *winograd;
     ct_dnnl *dnnl;
+    struct ct_tune *tune; /* NULL: ways are chosen by rule */
 } ct_cpu;
 
 static inline const ct_loops *ct_cpu_loops(const ct_exec *ex)

@@ -1,13 +1,15 @@
 /* cpu_conv.c - the convolutional dictionary: which way each operation goes at a geometry.
  *
- * A code of one pixel that sees the whole image, and 1x1 atoms, are matrix products of the tensors
- * as they lie (BLAS). 4x4 atoms of stride 2 and 3x3 atoms are Winograd convolutions. Of the rest,
- * few image channels go to our own loops and more to oneDNN; where oneDNN has no fast
- * implementation our own loops step in. */
+ * 4x4 atoms of stride 2, 3x3 atoms, and atoms that do not overlap are Winograd convolutions. A code
+ * of one pixel that sees the whole image, and 1x1 atoms, are matrix products of the tensors as they
+ * lie (BLAS). Of the rest, few image channels go to our own loops and more to oneDNN; where oneDNN
+ * has no fast implementation our own loops step in. */
 #include <cblas.h>
 #include <string.h>
 
+#include "backend/cpu/cpu_conv.h"
 #include "backend/cpu/cpu_direct.h"
+#include "backend/cpu/cpu_tune.h"
 #include "backend/cpu/cpu_winograd.h"
 #include "backend/csc_step.h"
 #include "base/mem.h"
@@ -57,20 +59,72 @@ static void destroy_plan(plan *p)
     ct_free(p);
 }
 
-/* oneDNN also stays away from 1x1 atoms: its strided weight gradient overruns its workspace
+static bool winograd_form(ct_way way, ct_form *form)
+{
+    switch (way) {
+    case CT_WAY_F11:
+        *form = CT_F11;
+        return true;
+    case CT_WAY_F22:
+        *form = CT_F22;
+        return true;
+    case CT_WAY_F42:
+        *form = CT_F42;
+        return true;
+    case CT_WAY_F43:
+        *form = CT_F43;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int ct_conv_ways(const ct_geom *g, ct_way ways[CT_WAYS])
+{
+    int count = 0;
+
+    for (int way = 0; way < CT_WAYS; way++) {
+        ct_form form = CT_F11;
+        const bool fits = winograd_form((ct_way)way, &form) ? ct_winograd_fits(g, form)
+                          : way == CT_WAY_BLAS              ? is_flat(g)
+                          : way == CT_WAY_ONEDNN            ? g->kernel > 1
+                                                            : true;
+        if (fits)
+            ways[count++] = (ct_way)way;
+    }
+    return count;
+}
+
+/* The first of the ways that has work enough. */
+static ct_way rule(const ct_geom *g)
+{
+    ct_way ways[CT_WAYS];
+    const int count = ct_conv_ways(g, ways);
+
+    for (int i = 0; i < count; i++) {
+        ct_form form = CT_F11;
+        if (winograd_form(ways[i], &form) ? ct_winograd_pays(g, form)
+                                          : ways[i] != CT_WAY_ONEDNN || g->c > FEW_CHANNELS)
+            return ways[i];
+    }
+    return CT_WAY_DIRECT;
+}
+
+/* oneDNN stays away from 1x1 atoms: its strided weight gradient overruns its workspace
  * (uxlfoundation/oneDNN#6035). */
-static csctrl_status choose(ct_exec *ex, const ct_geom *g, plan *p)
+static csctrl_status prepare(ct_exec *ex, const ct_geom *g, ct_way way, plan *p)
 {
     ct_dnnl *dnnl = ((ct_cpu *)ex->state)->dnnl;
+    ct_form form = CT_F11;
 
-    if (ct_winograd_fits(g)) {
-        p->winograd = ct_winograd_create(ex, g);
+    if (winograd_form(way, &form)) {
+        p->winograd = ct_winograd_create(ex, g, form);
         return p->winograd != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
     }
-    p->flat = is_flat(g);
+    p->flat = way == CT_WAY_BLAS;
     if (p->flat)
         return CSCTRL_OK;
-    if (g->c > FEW_CHANNELS && g->kernel > 1) {
+    if (way == CT_WAY_ONEDNN) {
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_CODE, g, &p->to_code));
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_IMAGE, g, &p->to_image));
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_WEIGHTS, g, &p->gradient));
@@ -119,7 +173,7 @@ static void lay_out(ct_conv *conv, plan *p)
     conv->scratch_bytes = scratch;
 }
 
-static csctrl_status conv_create(ct_exec *ex, const ct_geom *geom, ct_conv *conv)
+csctrl_status ct_conv_create_as(ct_exec *ex, const ct_geom *geom, ct_way way, ct_conv *conv)
 {
     plan *p = ct_calloc(1, sizeof *p);
     csctrl_status status = CSCTRL_E_NOMEM;
@@ -128,13 +182,23 @@ static csctrl_status conv_create(ct_exec *ex, const ct_geom *geom, ct_conv *conv
     if (p == NULL)
         return status;
     ct_cpu_use_threads(ex);
-    CT_GOTO(status, choose(ex, geom, p));
+    CT_GOTO(status, prepare(ex, geom, way, p));
     lay_out(conv, p);
     conv->impl = p;
     p = NULL;
 done:
     destroy_plan(p);
     return status;
+}
+
+static csctrl_status conv_create(ct_exec *ex, const ct_geom *geom, ct_conv *conv)
+{
+    ct_way way = rule(geom);
+
+    *conv = (ct_conv){.geom = *geom};
+    if (((ct_cpu *)ex->state)->tune != NULL)
+        CT_TRY(ct_tune_choose(ex, geom, &way));
+    return ct_conv_create_as(ex, geom, way, conv);
 }
 
 static void conv_destroy(ct_exec *ex, ct_conv *conv)

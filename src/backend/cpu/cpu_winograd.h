@@ -7,12 +7,14 @@
 
 typedef struct ct_winograd ct_winograd;
 
-/* 4x4 atoms of stride 2 and 3x3 atoms of stride 1 with a frame of one pixel, whole vectors of
- * channels, and enough tiles to make matrices of. */
-bool ct_winograd_fits(const ct_geom *geom);
+/* Whether a form is one for these atoms; channels and atoms are whole vectors. */
+bool ct_winograd_fits(const ct_geom *geom, ct_form form);
 
-/* Shapes and sizes for one geometry; NULL when out of memory. */
-ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *geom);
+/* Whether there are tiles enough to make matrices of, and code pixels enough in them. */
+bool ct_winograd_pays(const ct_geom *geom, ct_form form);
+
+/* Shapes and sizes for one geometry, by a form that fits; NULL when out of memory. */
+ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *geom, ct_form form);
 void ct_winograd_destroy(ct_winograd **winograd);
 
 size_t ct_winograd_packed_bytes(const ct_winograd *w);

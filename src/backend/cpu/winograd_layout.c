@@ -8,40 +8,35 @@ enum { CHUNK_BYTES = 4 << 20 };
 
 /* With fewer rows reading U takes longer than computing with it. F(2, 2) has the smallest U; of one
  * row BLAS makes the product of a matrix and a vector. */
-enum { LEAST_F11 = 2, LEAST_F22 = 1, LEAST_F42 = 8, LEAST_F43 = 32 };
+static const int least_rows[] = {[CT_F11] = 2, [CT_F22] = 1, [CT_F42] = 8, [CT_F43] = 32};
 
 static int tiles_along(ct_form form, int pixels)
 {
     return (pixels + ct_tile(form) - 1) / ct_tile(form);
 }
 
-/* Whether tiles hold enough code pixels, and are at least so many. */
-static bool is_full(const ct_geom *g, ct_form form, int least)
-{
-    const int tiles = tiles_along(form, g->oh) * tiles_along(form, g->ow), tile = ct_tile(form);
-
-    return tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= least;
-}
-
-/* false where there is no form for these atoms. */
-static bool choose_form(const ct_geom *g, ct_form *form)
+bool ct_winograd_fits(const ct_geom *g, ct_form form)
 {
     if (g->c % CT_LANES != 0 || g->atoms % CT_LANES != 0)
         return false;
-    if (g->pad == 0 && (g->kernel == g->stride || (g->oh == 1 && g->ow == 1)))
-        return is_full(g, *form = CT_F11, LEAST_F11);
-    if (g->pad == 1 && g->kernel == 3 && g->stride == 1)
-        return is_full(g, *form = CT_F43, LEAST_F43);
-    if (g->pad != 1 || g->kernel != 4 || g->stride != 2)
-        return false;
-    return is_full(g, *form = CT_F42, LEAST_F42) || is_full(g, *form = CT_F22, LEAST_F22);
+    switch (form) {
+    case CT_F11:
+        return g->pad == 0 && g->kernel * g->oh == g->h && g->kernel * g->ow == g->w &&
+               (g->kernel == g->stride || (g->oh == 1 && g->ow == 1));
+    case CT_F22:
+    case CT_F42:
+        return g->pad == 1 && g->kernel == 4 && g->stride == 2;
+    case CT_F43:
+        return g->pad == 1 && g->kernel == 3 && g->stride == 1;
+    }
+    return false;
 }
 
-bool ct_winograd_fits(const ct_geom *g)
+bool ct_winograd_pays(const ct_geom *g, ct_form form)
 {
-    ct_form form;
+    const int tiles = tiles_along(form, g->oh) * tiles_along(form, g->ow), tile = ct_tile(form);
 
-    return choose_form(g, &form);
+    return tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= least_rows[form];
 }
 
 /* Columns of the products that need a place of their own: M, and I unless it lies in V. */
@@ -52,14 +47,12 @@ static int most_products(const ct_winograd *w)
     return w->operand_bytes < sizeof(float) && w->columns > atoms ? w->columns : atoms;
 }
 
-ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g)
+ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g, ct_form form)
 {
     ct_winograd *w = ct_calloc(1, sizeof *w);
-    ct_form form = CT_F11;
 
     if (w == NULL)
         return NULL;
-    (void)choose_form(g, &form);
     const int stride = form == CT_F11 ? g->kernel : g->stride;
     const int down = tiles_along(form, g->oh), across = tiles_along(form, g->ow);
     w->tiling = (ct_tiling){
