@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
-MEMORY_WANTED = 2.0  # in training, of the leanest peer over csctrl
+MEMORY_WANTED = 2.0  # in training: the leanest peer's process over csctrl's
 TURN_SECONDS = 0.3  # a turn repeats the workload for about this long
 
 
@@ -246,17 +246,18 @@ def row(s, peak):
            f"{s.peak_mib - s.base_mib:7.0f} {ratio:>30}"
 
 
-def verdict(case, ours, peers):
+def verdict(case, ours, peers, peak):
     """The case's line of the summary."""
     if not peers:
         return f"{case.name:28} not run"
     best = min(peers, key=lambda p: statistics.median(p.ratios))
-    least = min(peers, key=lambda p: p.peak_mib - p.base_mib)
     ratio = statistics.median(best.ratios)
-    memory = (least.peak_mib - least.base_mib) / max(1.0, ours.peak_mib - ours.base_mib)
     wanted = f"{case.wanted:.2f} {'yes' if ratio >= case.wanted else 'NO'}" if case.wanted else ""
-    enough = ("yes" if memory >= MEMORY_WANTED else "NO") if case.workload in ("move", "game") else ""
-    return f"{case.name:28} {ratio:6.2f}  {wanted:8}  {memory:6.2f} {enough:3}  {best.label}"
+    share = f"{100 * ours.executed * ours.rate() / peak:3.0f} %" if ours.executed else ""
+    whole = min(p.peak_mib for p in peers) / ours.peak_mib
+    own = min(p.peak_mib - p.base_mib for p in peers) / max(1.0, ours.peak_mib - ours.base_mib)
+    enough = ("yes" if whole >= MEMORY_WANTED else "NO") if case.workload in ("move", "game") else ""
+    return f"{case.name:28} {ratio:6.2f}  {wanted:8}  {share:>7}  {whole:6.2f} {enough:3} {own:5.2f}  {best.label}"
 
 
 def describe(case):
@@ -291,14 +292,14 @@ def run_case(case):
                 rows.append(f"{label:50} not run: {reason}")
             print(f"   {label}", file=sys.stderr, flush=True)
     except (NotRun, OSError) as reason:
-        return [head, f"{today}; {versions()}", f"not run: {reason}", verdict(case, None, [])]
+        return [head, f"{today}; {versions()}", f"not run: {reason}", verdict(case, None, [], 0)]
     if not peers:
-        return [head, f"{today}; {versions()}", *rows, verdict(case, None, [])]
+        return [head, f"{today}; {versions()}", *rows, verdict(case, None, [], 0)]
     ours = dataclasses.replace(mine[0], seconds=[s for m in mine for s in m.seconds], peak_mib=max(m.peak_mib for m in mine))
     peak = statistics.median(peaks)
     facts = f"{today}; {args.rounds} rounds; {versions()}; peak {peak * 1e-9:.0f} GFLOP/s"
     table = [row(ours, peak), *(r if isinstance(r, str) else row(r, peak) for r in rows)]
-    return [head, facts, HEADER, *table, verdict(case, ours, peers)]
+    return [head, facts, HEADER, *table, verdict(case, ours, peers, peak)]
 
 
 @functools.cache
@@ -333,7 +334,7 @@ def write_result(path, fresh):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([
         f"{processor()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}", "",
-        f"{'case':28} {'times':>6}  {'wanted':8}  {'memory':10}  the fastest peer", *summary, "",
+        f"{'case':28} {'times':>6}  {'wanted':8}  {'of peak':7}  {'memory':10} {'own':>5}  the fastest peer", *summary, "",
         "\n\n".join(sections), ""]))
 
 
