@@ -38,10 +38,10 @@ static const csctrl_option table[] = {
     INT("threads", "0", 0, 4096, "", "Compute threads; 0 takes all processors of this process."),
     CHOICE("isa", "auto", "auto|avx512|avx2|portable",
            "Highest instruction set that the cpu backend may use."),
-    CHOICE(
-        "precision", "f32", "f32|bf16|f64",
-        "Element type of the computation. bf16: operands of the Winograd products on device cpu, "
-        "all else f32. f64 needs device ref."),
+    CHOICE("precision", "f32", "f32|bf16|f64",
+           "Element type of the computation. bf16: operands of the convolutions' products on "
+           "device cpu, "
+           "all else f32. f64 needs device ref."),
     TEXT(
         "tune", "off",
         "How device cpu chooses among ways to compute a layer: off by rule; on by measuring them "

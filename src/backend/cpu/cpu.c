@@ -14,13 +14,16 @@
 #define USE_KERNELS(cpu, isa)                                                                      \
     do {                                                                                           \
         (cpu)->loops = &ct_loops_##isa;                                                            \
+        (cpu)->float_patches = &ct_patches_##isa;                                                  \
         (cpu)->sweep = ct_sweep_##isa;                                                             \
         (cpu)->product = ct_product_##isa;                                                         \
+        (cpu)->patches = &ct_patches_##isa;                                                        \
         (cpu)->winograd = &ct_winograd_##isa;                                                      \
     } while (0)
 #define USE_PRODUCTS(cpu, isa)                                                                     \
     do {                                                                                           \
         (cpu)->product = ct_product_##isa;                                                         \
+        (cpu)->patches = &ct_patches_##isa;                                                        \
         (cpu)->winograd = &ct_winograd_##isa;                                                      \
     } while (0)
 

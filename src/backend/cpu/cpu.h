@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/dnnl_shim.h"
 #include "backend/cpu/loops.h"
+#include "backend/cpu/patches.h"
 #include "backend/cpu/sweep.h"
 #include "backend/cpu/winograd.h"
 
@@ -14,6 +15,7 @@ typedef struct ct_cpu {
     ct_product_kernel *product;
     ct_sweep_kernel *sweep;
     const ct_winograd_kernels *winograd;
+    const ct_patch_kernels *patches, *float_patches; /* the second of floats in any case */
     ct_dnnl *dnnl;
     struct ct_tune *tune; /* NULL: ways are chosen by rule */
 } ct_cpu;

@@ -269,7 +269,7 @@ static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, 
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, flat_rows(g), g->atoms, length, 1,
                     img->data, length, conv->packed, length, 0, code->data, g->atoms);
     else
-        ct_direct_analysis(ex, p->direct, conv->packed, img->data, code->data, conv->scratch);
+        ct_direct_analysis(p->direct, conv->packed, img->data, code->data, conv->scratch);
     return CSCTRL_OK;
 }
 
@@ -289,7 +289,7 @@ static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, flat_rows(g), length, g->atoms, 1,
                     code->data, g->atoms, conv->packed, length, 0, img->data, length);
     else
-        ct_direct_synthesis(ex, p->direct, conv->packed, code->data, img->data, conv->scratch);
+        ct_direct_synthesis(p->direct, conv->packed, code->data, img->data, conv->scratch);
     return CSCTRL_OK;
 }
 

@@ -1,6 +1,7 @@
 /* cpu_direct.c - each image is copied into a frame of zeros (the padding), where patches are read
  * and written in place. Lengths are padded to whole vectors: `atoms` to CT_LANES, a row of taps
- * to 4.
+ * to 4. Analysis and synthesis multiply operands (operand.h), where these lie in pairs; the
+ * gradient sums along pixels, which do not, and multiplies floats.
  *
  *   analysis    code[pixels, atoms] = patches[pixels, taps] B[taps, atoms]
  *   dict_grad   dB[taps, atoms] += patches^T[taps, pixels] code[pixels, atoms]
@@ -17,10 +18,11 @@ enum { MAX_PARTIALS = 16, PARTIAL_BYTES = 4 << 20 };
 
 struct ct_direct {
     ct_geom g;
+    const ct_patch_kernels *kernels; /* of analysis and synthesis */
     int threads, partials;
     int atoms, taps, tap_row, patch; /* padded atoms; k k c; padded k c; padded k tap_row */
     int64_t pitch;                   /* numbers in a row of the frame */
-    size_t frame, tile;              /* numbers in a frame and in a tile */
+    size_t frame, tile, operands;    /* numbers in a frame, in a tile, in either as operands */
     int64_t *pixels;                 /* where the patch of each code pixel begins in the frame */
     int64_t *offsets;                /* where each tap lies in a patch of the frame */
     int64_t *codes;                  /* where each code pixel of a row begins */
@@ -29,6 +31,11 @@ struct ct_direct {
 static int round_up(int n, int unit)
 {
     return (n + unit - 1) / unit * unit;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static void fill_tables(ct_direct *d)
@@ -44,6 +51,15 @@ static void fill_tables(ct_direct *d)
         d->offsets[t] = t / row * d->pitch + t % row;
     for (int ox = 0; ox < g->ow; ox++)
         d->codes[ox] = (int64_t)ox * g->atoms;
+}
+
+/* Whether patches, and codes, consist of whole pairs. */
+static bool is_paired(const ct_direct *d)
+{
+    const ct_geom *g = &d->g;
+
+    return g->atoms % CT_LANES == 0 && g->stride * g->c % 2 == 0 && g->kernel * g->c % 2 == 0 &&
+           d->pitch % 2 == 0;
 }
 
 ct_direct *ct_direct_create(const ct_exec *ex, const ct_geom *geom)
@@ -69,6 +85,10 @@ ct_direct *ct_direct_create(const ct_exec *ex, const ct_geom *geom)
     d->tile = (size_t)g->ow * (size_t)d->patch;
     if (g->atoms != d->atoms && d->tile < pixels * (size_t)d->atoms)
         d->tile = pixels * (size_t)d->atoms;
+    d->kernels = is_paired(d) ? ((const ct_cpu *)ex->state)->patches
+                              : ((const ct_cpu *)ex->state)->float_patches;
+    if (d->kernels->deep > 1)
+        d->operands = max_size(d->frame, (size_t)g->ow * (size_t)d->atoms);
     d->partials = (int)(PARTIAL_BYTES / ((size_t)taps * (size_t)d->atoms * sizeof(float)));
     d->partials = d->partials > MAX_PARTIALS ? MAX_PARTIALS : d->partials;
     d->partials = d->partials > g->n ? g->n : d->partials;
@@ -92,18 +112,31 @@ size_t ct_direct_packed_bytes(const ct_direct *d)
            sizeof(float);
 }
 
-/* A frame and a tile for every thread, then the partial sums. */
+/* Numbers that every thread has: a frame, a tile, operands. */
+static size_t own_size(const ct_direct *d)
+{
+    return d->frame + d->tile + d->operands;
+}
+
+/* What every thread has, then the partial sums. */
 size_t ct_direct_scratch_bytes(const ct_direct *d)
 {
-    return ((size_t)d->threads * (d->frame + d->tile) +
+    return ((size_t)d->threads * own_size(d) +
             (size_t)d->partials * (size_t)d->taps * (size_t)d->atoms) *
            sizeof(float);
+}
+
+/* In the packed operands: where S begins. */
+static int64_t synthesis_at(const ct_direct *d)
+{
+    return (int64_t)d->taps * d->atoms;
 }
 
 void ct_direct_pack(const ct_direct *d, const float *W, float *packed)
 {
     const ct_geom *g = &d->g;
-    float *B = packed, *S = packed + (int64_t)d->taps * d->atoms;
+    const int deep = d->kernels->deep;
+    float *B = packed, *S = packed + synthesis_at(d);
 
     memset(packed, 0, ct_direct_packed_bytes(d));
     for (int a = 0; a < g->atoms; a++)
@@ -113,15 +146,18 @@ void ct_direct_pack(const ct_direct *d, const float *W, float *packed)
                     const int in_row = kx * g->c + c;
                     const int tap = ky * g->kernel * g->c + in_row;
                     const float weight = *W++;
-                    B[(int64_t)tap * d->atoms + a] = weight;
-                    S[(int64_t)a * d->patch + ky * d->tap_row + in_row] = weight;
+                    B[((int64_t)(tap / deep) * d->atoms + a) * deep + tap % deep] = weight;
+                    S[((int64_t)(a / deep) * d->patch + ky * d->tap_row + in_row) * deep +
+                      a % deep] = weight;
                 }
+    if (deep > 1)
+        d->kernels->to_operands(packed, synthesis_at(d) + (int64_t)g->atoms * d->patch, packed);
 }
 
 /* The calling thread's frame, followed by its tile. */
 static float *own_frame(const ct_direct *d, float *scratch)
 {
-    return scratch + (size_t)omp_get_thread_num() * (d->frame + d->tile);
+    return scratch + (size_t)omp_get_thread_num() * own_size(d);
 }
 
 static void frame_image(const ct_direct *d, const float *image, float *frame)
@@ -160,18 +196,34 @@ static void copy_rows(int64_t rows, int from_length, const float *from, int to_l
     }
 }
 
+/* Floats as operands, in the place that follows the thread's tile. */
+static const void *as_operands(const ct_direct *d, const float *from, size_t count, float *frame)
+{
+    float *to = frame + d->frame + d->tile;
+
+    if (d->kernels->deep == 1)
+        return from;
+    d->kernels->to_operands(from, (int64_t)count, to);
+    return to;
+}
+
+static const void *frame_operands(const ct_direct *d, float *frame)
+{
+    return as_operands(d, frame, d->frame, frame);
+}
+
 /* `rows` rows of code pixels, [ow, padded atoms] each, of the framed image; added to `codes`. */
-static void analyse_rows(const ct_exec *ex, const ct_direct *d, const float *B, const float *frame,
-                         int first, int rows, bool accumulate, float *codes)
+static void analyse_rows(const ct_direct *d, const void *B, const void *operands, int first,
+                         int rows, bool accumulate, float *codes)
 {
     const ct_geom *g = &d->g;
 
-    ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
+    d->kernels->gemm(&(ct_patch_args){
         .rows = rows * g->ow,
         .cols = d->atoms,
         .segments = g->kernel,
         .length = g->kernel * g->c,
-        .a = frame,
+        .a = operands,
         .a_rows = d->pixels + (int64_t)first * g->ow,
         .a_segment = d->pitch,
         .a_step = 1,
@@ -181,8 +233,8 @@ static void analyse_rows(const ct_exec *ex, const ct_direct *d, const float *B, 
     });
 }
 
-void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *packed,
-                        const float *img, float *code, float *scratch)
+void ct_direct_analysis(const ct_direct *d, const float *packed, const float *img, float *code,
+                        float *scratch)
 {
     const ct_geom *g = &d->g;
     const int pixels = g->oh * g->ow;
@@ -192,30 +244,31 @@ void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *pack
         float *frame = own_frame(d, scratch), *codes = code + (int64_t)n * pixels * g->atoms;
         float *to = g->atoms == d->atoms ? codes : frame + d->frame;
         frame_image(d, img + (int64_t)n * g->h * g->w * g->c, frame);
-        analyse_rows(ex, d, packed, frame, 0, g->oh, false, to);
+        analyse_rows(d, packed, frame_operands(d, frame), 0, g->oh, false, to);
         if (to != codes)
             copy_rows(pixels, d->atoms, to, g->atoms, codes);
     }
 }
 
-/* One row of code pixels. */
-static void synthesise_row(const ct_exec *ex, const ct_direct *d, const float *S, const float *code,
-                           float *frame_row, float *tile)
+/* Row oy of code pixels, into the frame. */
+static void synthesise_row(const ct_direct *d, const void *S, const float *code, int oy,
+                           float *frame)
 {
     const ct_geom *g = &d->g;
+    float *tile = frame + d->frame;
 
-    ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
+    d->kernels->gemm(&(ct_patch_args){
         .rows = g->ow,
         .cols = d->patch,
         .segments = 1,
         .length = g->atoms,
-        .a = code,
+        .a = as_operands(d, code, (size_t)g->ow * (size_t)g->atoms, frame),
         .a_rows = d->codes,
         .a_step = 1,
         .b = S,
         .c = tile,
     });
-    ct_cpu_loops(ex)->scatter(&(ct_scatter_args){
+    d->kernels->scatter(&(ct_scatter_args){
         .count = g->ow,
         .segments = g->kernel,
         .length = d->tap_row,
@@ -224,33 +277,33 @@ static void synthesise_row(const ct_exec *ex, const ct_direct *d, const float *S
         .stride = (int64_t)g->stride * g->c,
         .pitch = d->pitch,
         .from = tile,
-        .to = frame_row,
+        .to = frame + (int64_t)oy * g->stride * d->pitch,
     });
 }
 
 /* One image; the frame's tile is used. */
-static void synthesise_image(const ct_exec *ex, const ct_direct *d, const float *packed,
-                             const float *code, float *frame, float *image)
+static void synthesise_image(const ct_direct *d, const float *packed, const float *code,
+                             float *frame, float *image)
 {
     const ct_geom *g = &d->g;
-    const float *S = packed + (int64_t)d->taps * d->atoms;
+    const size_t before = (size_t)synthesis_at(d) * sizeof(float) / (size_t)d->kernels->deep;
+    const void *S = (const unsigned char *)packed + before;
 
     memset(frame, 0, d->frame * sizeof *frame);
     for (int oy = 0; oy < g->oh; oy++)
-        synthesise_row(ex, d, S, code + (int64_t)oy * g->ow * g->atoms,
-                       frame + (int64_t)oy * g->stride * d->pitch, frame + d->frame);
+        synthesise_row(d, S, code + (int64_t)oy * g->ow * g->atoms, oy, frame);
     unframe_image(d, frame, image);
 }
 
-void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *packed,
-                         const float *code, float *img, float *scratch)
+void ct_direct_synthesis(const ct_direct *d, const float *packed, const float *code, float *img,
+                         float *scratch)
 {
     const ct_geom *g = &d->g;
     const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
 
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int n = 0; n < g->n; n++)
-        synthesise_image(ex, d, packed, code + n * code_size, own_frame(d, scratch),
+        synthesise_image(d, packed, code + n * code_size, own_frame(d, scratch),
                          img + (int64_t)n * g->h * g->w * g->c);
 }
 
@@ -266,26 +319,27 @@ static void add_image(const ct_exec *ex, const ct_direct *d, const float *image,
         copy_rows((int64_t)g->oh * g->ow, g->atoms, code, d->atoms, tile);
         code = tile;
     }
-    ct_cpu_loops(ex)->patch_gemm(&(ct_patch_args){
-        .rows = d->taps,
-        .cols = d->atoms,
-        .segments = g->oh,
-        .length = g->ow,
-        .a = frame,
-        .a_rows = d->offsets,
-        .a_segment = g->stride * d->pitch,
-        .a_step = (int64_t)g->stride * g->c,
-        .b = code,
-        .c = dB,
-        .accumulate = true,
-    });
+    ((const ct_cpu *)ex->state)
+        ->float_patches->gemm(&(ct_patch_args){
+            .rows = d->taps,
+            .cols = d->atoms,
+            .segments = g->oh,
+            .length = g->ow,
+            .a = frame,
+            .a_rows = d->offsets,
+            .a_segment = g->stride * d->pitch,
+            .a_step = (int64_t)g->stride * g->c,
+            .b = code,
+            .c = dB,
+            .accumulate = true,
+        });
 }
 
 /* dW += scale * the sum of the partial dB */
 static void add_partials(const ct_direct *d, double scale, const float *scratch, float *dW)
 {
     const ct_geom *g = &d->g;
-    const float *partial = scratch + (size_t)d->threads * (d->frame + d->tile);
+    const float *partial = scratch + (size_t)d->threads * own_size(d);
     const int64_t size = (int64_t)d->taps * d->atoms;
 
     for (int a = 0; a < g->atoms; a++)
@@ -307,7 +361,7 @@ static int first_image(const ct_direct *d, int b)
 static float *begin_partial(const ct_direct *d, int b, float *scratch)
 {
     const size_t size = (size_t)d->taps * (size_t)d->atoms;
-    float *partial = scratch + (size_t)d->threads * (d->frame + d->tile) + (size_t)b * size;
+    float *partial = scratch + (size_t)d->threads * own_size(d) + (size_t)b * size;
 
     memset(partial, 0, size * sizeof *partial);
     return partial;
@@ -353,13 +407,14 @@ static void step_image(const ct_exec *ex, const ct_direct *d, const float *packe
                                 .shrink = ct_cpu_shrink(&s->prox, s->beta)};
 
     if (s->y != NULL) { /* r = x - A y */
-        synthesise_image(ex, d, packed, at(s->y, n), frame, at(s->r, n));
+        synthesise_image(d, packed, at(s->y, n), frame, at(s->r, n));
         loops->axpby(&(ct_axpby_args){.x = r, .y = at(s->r, n), .a = 1, .b = -1}, 0, pixels);
         r = at(s->r, n);
     }
     frame_image(d, r, frame);
+    const void *operands = frame_operands(d, frame);
     for (int oy = 0; oy < g->oh; oy++) { /* z = A* r, then prox */
-        analyse_rows(ex, d, packed, frame, oy, 1, false, update.z_next + oy * row);
+        analyse_rows(d, packed, operands, oy, 1, false, update.z_next + oy * row);
         loops->csc_update(&update, oy * row, (oy + 1) * row);
     }
 }
@@ -396,7 +451,7 @@ static void step_backward_image(const ct_exec *ex, const ct_direct *d, const flo
         add_image(ex, d, at(g->r, n), gs, frame, dB);
     if (g->dx == NULL && g->y == NULL)
         return;
-    synthesise_image(ex, d, packed, gs, frame, q);
+    synthesise_image(d, packed, gs, frame, q);
     if (g->dx != NULL)
         loops->axpby(&(ct_axpby_args){.x = q, .y = at(g->dx, n), .a = 1, .b = g->add_dx ? 1.F : 0},
                      0, pixels);
@@ -408,7 +463,7 @@ static void step_backward_image(const ct_exec *ex, const ct_direct *d, const flo
     else
         frame_image(d, q, frame);
     loops->axpby(&(ct_axpby_args){.x = gs, .y = at(g->dy, n), .a = 1 / eta}, 0, codes);
-    analyse_rows(ex, d, packed, frame, 0, d->g.oh, true, at(g->dy, n));
+    analyse_rows(d, packed, frame_operands(d, frame), 0, d->g.oh, true, at(g->dy, n));
 }
 
 void ct_direct_step_backward(const ct_exec *ex, const ct_direct *d, const float *packed,

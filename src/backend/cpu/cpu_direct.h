@@ -16,10 +16,10 @@ size_t ct_direct_scratch_bytes(const ct_direct *direct);
 
 /* W: [atoms, c, k, k]. */
 void ct_direct_pack(const ct_direct *d, const float *W, float *packed);
-void ct_direct_analysis(const ct_exec *ex, const ct_direct *d, const float *packed,
-                        const float *img, float *code, float *scratch);
-void ct_direct_synthesis(const ct_exec *ex, const ct_direct *d, const float *packed,
-                         const float *code, float *img, float *scratch);
+void ct_direct_analysis(const ct_direct *d, const float *packed, const float *img, float *code,
+                        float *scratch);
+void ct_direct_synthesis(const ct_direct *d, const float *packed, const float *code, float *img,
+                         float *scratch);
 void ct_direct_dict_grad(const ct_exec *ex, const ct_direct *d, double scale, const float *img,
                          const float *code, float *dW, float *scratch);
 

@@ -286,74 +286,6 @@ static void count_zeros(const void *args, int64_t begin, int64_t end, double *su
     sums[0] = (double)count;
 }
 
-/* A block of C in registers: rows, and column blocks of CT_LANES. */
-#if defined(__AVX512F__)
-enum { ROWS = 8, BLOCKS = 2 };
-#else
-enum { ROWS = 8 * WIDTH / CT_LANES, BLOCKS = 1 };
-#endif
-enum { VECTORS = CT_LANES / WIDTH };
-
-CT_INLINE void patch_block(const ct_patch_args *p, int i, int j, const int rows, const int blocks)
-{
-    const float *b = p->b + j;
-    vec sum[ROWS][BLOCKS * VECTORS] = {0};
-
-    for (int s = 0; s < p->segments; s++) {
-        const float *a[ROWS];
-        for (int r = 0; r < rows; r++)
-            a[r] = p->a + p->a_rows[i + r] + s * p->a_segment;
-        for (int t = 0; t < p->length; t++, b += p->cols)
-            for (int v = 0; v < blocks * VECTORS; v++) {
-                const vec weights = load(b + v * WIDTH);
-                for (int r = 0; r < rows; r++)
-                    sum[r][v] += a[r][t * p->a_step] * weights;
-            }
-    }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < blocks * VECTORS; v++) {
-            float *c = p->c + (int64_t)(i + r) * p->cols + j + v * WIDTH;
-            if (p->accumulate)
-                sum[r][v] += load(c);
-            store(c, sum[r][v]);
-        }
-}
-
-CT_INLINE void patch_columns(const ct_patch_args *p, int j, const int blocks)
-{
-    int i = 0;
-
-    for (; i + ROWS <= p->rows; i += ROWS)
-        patch_block(p, i, j, ROWS, blocks);
-    for (; i < p->rows; i++)
-        patch_block(p, i, j, 1, blocks);
-}
-
-static void patch_gemm(const ct_patch_args *p)
-{
-    int j = 0;
-
-    for (; j + BLOCKS * CT_LANES <= p->cols; j += BLOCKS * CT_LANES)
-        patch_columns(p, j, BLOCKS);
-    for (; j < p->cols; j += CT_LANES)
-        patch_columns(p, j, 1);
-}
-
-/* Phase by phase, so that a load never meets a store still on its way to the cache. */
-static void scatter(const ct_scatter_args *p)
-{
-    typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
-
-    for (int phase = 0; phase < p->phases; phase++)
-        for (int i = phase; i < p->count; i += p->phases)
-            for (int s = 0; s < p->segments; s++) {
-                const float *from = p->from + i * p->from_stride + s * p->length;
-                float *to = p->to + i * p->stride + s * p->pitch;
-                for (int t = 0; t < p->length; t += 4)
-                    *(quad *)(to + t) += *(const quad *)(from + t);
-            }
-}
-
 const ct_loops CT_ISA_NAME(ct_loops_) = {
     .csc_update = csc_update,
     .gate = gate,
@@ -371,6 +303,4 @@ const ct_loops CT_ISA_NAME(ct_loops_) = {
     .bn_backward_sums = bn_backward_sums,
     .sum_squares = sum_squares,
     .count_zeros = count_zeros,
-    .patch_gemm = patch_gemm,
-    .scatter = scatter,
 };

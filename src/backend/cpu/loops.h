@@ -76,28 +76,6 @@ typedef struct ct_transpose_args {
     float *to;
 } ct_transpose_args;
 
-/* C[i, j] = sum over segments s and steps t of A[a_rows[i] + s a_segment + t a_step] *
- * B[(s length + t) cols + j], or added to C. A convolution that reads its patches in place: one
- call an image. cols is a multiple of CT_LANES. */
-typedef struct ct_patch_args {
-    int rows, cols, segments, length;
-    const float *a, *b;
-    const int64_t *a_rows;
-    int64_t a_segment, a_step;
-    float *c;
-    bool accumulate;
-} ct_patch_args;
-
-/* Adds `count` patches of `segments` pieces, `length` (a multiple of 4) numbers each, into an
- * image: piece s of patch i goes to `to` + i stride + s pitch. Patches `phases` apart do not
- * overlap. */
-typedef struct ct_scatter_args {
-    int count, segments, length, phases;
-    int64_t from_stride, stride, pitch;
-    const float *from;
-    float *to;
-} ct_scatter_args;
-
 typedef void ct_loop(const void *args, int64_t begin, int64_t end);
 typedef void ct_sum_loop(const void *args, int64_t begin, int64_t end, double *sums);
 
@@ -112,9 +90,6 @@ typedef struct ct_loops {
     ct_sum_loop *bn_sums, *bn_backward_sums;
     /* sums[0] over elements of a float array */
     ct_sum_loop *sum_squares, *count_zeros;
-    /* convolution with few channels */
-    void (*patch_gemm)(const ct_patch_args *args);
-    void (*scatter)(const ct_scatter_args *args);
 } ct_loops;
 
 extern const ct_loops ct_loops_portable, ct_loops_avx2, ct_loops_avx512;
