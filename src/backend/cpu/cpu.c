@@ -13,7 +13,7 @@
 #define USE_KERNELS(cpu, isa)                                                                      \
     do {                                                                                           \
         (cpu)->loops = &ct_loops_##isa;                                                            \
-        (cpu)->sweep = ct_sweep_##isa;                                                             \
+        (cpu)->rates = &ct_rate_loops_##isa;                                                       \
         (cpu)->product = ct_product_##isa;                                                         \
         (cpu)->winograd = &ct_winograd_##isa;                                                      \
     } while (0)

@@ -5,14 +5,14 @@
 #include "backend/backend.h"
 #include "backend/cpu/dnnl_shim.h"
 #include "backend/cpu/loops.h"
-#include "backend/cpu/sweep.h"
+#include "backend/cpu/rate_loops.h"
 #include "backend/cpu/winograd.h"
 
 typedef struct ct_cpu {
     ct_ops ops;
     const ct_loops *loops;
     ct_product_kernel *product;
-    ct_sweep_kernel *sweep;
+    const ct_rate_loops *rates;
     const ct_winograd_kernels *winograd;
     ct_dnnl *dnnl;
 } ct_cpu;
