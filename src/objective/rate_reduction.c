@@ -79,14 +79,15 @@ static int add(ct_objective *o, int count, double weight, const int32_t *rows, i
     return count;
 }
 
-/* dR(Z, Zhat) = R(Z u Zhat) - 1/2 R(Z) - 1/2 R(Zhat). */
+/* dR(Z, Zhat) = R(Z u Zhat) - 1/2 R(Z) - 1/2 R(Zhat), in the order of a class: a backend may
+ * compute two sets and their union together. */
 static int binary_terms(ct_objective *o)
 {
     const int32_t n = o->n;
-    int count = add(o, 0, 1.0, o->rows + 2 * (size_t)n, 2 * n);
+    int count = add(o, 0, -0.5, o->rows, n);
 
-    count = add(o, count, -0.5, o->rows, n);
-    return add(o, count, -0.5, o->rows + n, n);
+    count = add(o, count, -0.5, o->rows + n, n);
+    return add(o, count, 1.0, o->rows + 2 * (size_t)n, 2 * n);
 }
 
 /* The class rates of dR(Z) and of dR(Z_k, Zhat_k) are the same numbers, so their weights add up. */

@@ -16,7 +16,8 @@ enum { MAX_ROWS = 300, TERMS = 7 };
 typedef struct shape {
     int m, d;
 } shape;
-static const shape shapes[] = {{1, 1}, {2, 5}, {7, 3}, {40, 16}, {12, 48}, {300, 32}, {64, 64}};
+static const shape shapes[] = {{1, 1},    {2, 5},   {7, 3},    {40, 16},  {12, 48},
+                               {300, 32}, {64, 64}, {300, 96}, {131, 150}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* All rows; every third row; none; one row; two parts and their union. */

@@ -15,7 +15,7 @@
     do {                                                                                           \
         (cpu)->loops = &ct_loops_##isa;                                                            \
         (cpu)->float_patches = &ct_patches_##isa;                                                  \
-        (cpu)->sweep = ct_sweep_##isa;                                                             \
+        (cpu)->rates = &ct_rate_loops_##isa;                                                       \
         (cpu)->product = ct_product_##isa;                                                         \
         (cpu)->patches = &ct_patches_##isa;                                                        \
         (cpu)->winograd = &ct_winograd_##isa;                                                      \

@@ -6,14 +6,14 @@
 #include "backend/cpu/dnnl_shim.h"
 #include "backend/cpu/loops.h"
 #include "backend/cpu/patches.h"
-#include "backend/cpu/sweep.h"
+#include "backend/cpu/rate_loops.h"
 #include "backend/cpu/winograd.h"
 
 typedef struct ct_cpu {
     ct_ops ops;
     const ct_loops *loops;
     ct_product_kernel *product;
-    ct_sweep_kernel *sweep;
+    const ct_rate_loops *rates;
     const ct_winograd_kernels *winograd;
     const ct_patch_kernels *patches, *float_patches; /* the second of floats in any case */
     ct_dnnl *dnnl;

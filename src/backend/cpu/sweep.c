@@ -1,115 +1,143 @@
-/* sweep.c - the symmetric sweep: Gauss-Jordan elimination within the lower triangle, DEPTH pivots
+/* sweep.c - the symmetric sweep: Gauss-Jordan elimination within the lower triangle, a few pivots
  * at a time. LAPACK needs two to three times as long for the few dozen rows of a class.
  *
- * With K the pivots, C = G[:, K] and D = G[K, K] = L P L^T, P diagonal, a sweep is
- *   G -= C D^-1 C^T,  G[:, K] = C D^-1,  G[K, K] = -D^-1,
- * the last two being one when C[K] is replaced by -I. */
+ * With K the pivots, C = G[:, K], D = G[K, K] and X = C D^-1, a sweep is
+ *   G -= X C^T,  G[:, K] = X,  G[K, :] = X^T,  G[K, K] = -D^-1.
+ * All of it is the first of these when G is 0 in K and C[K] is -I. */
 #include "backend/cpu/sweep.h"
 
 #include <math.h>
 
-#include "backend/cpu/simd.h"
+#include "backend/cpu/transpose.h"
 
-enum { DEPTH = CT_SWEEP_DEPTH, ROWS = CT_SWEEP_ROWS, LANES = 8 };
+/* Vectors of four: longer ones are no faster, and the triangle cuts more of them in two. */
+enum { DEPTH = CT_SWEEP_DEPTH, LANES = WIDTH < 8 ? 2 : 4, ROWS = 4, VECTORS = 2, LOGS = 4 };
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 
-/* y -= a x over n vectors. */
-CT_INLINE void subtract(double *y, double a, const double *x, int64_t n)
-{
-    for (int64_t v = 0; v < n; v += LANES)
-        *(lanes *)(y + v) -= a * *(const lanes *)(x + v);
-}
+#if defined(__AVX__)
+CT_DEFINE_TRANSPOSE(transpose, lanes, 4)
+#else
+CT_DEFINE_TRANSPOSE(transpose, lanes, 2)
+#endif
 
-/* C <- columns k..k+depth-1, their rows K moved to D and replaced by -I. */
-CT_INLINE void take_columns(const double *G, int s, int64_t pitch, int k, int depth, double *C,
+/* C <- columns k..k+depth-1, their rows K moved to D and replaced by -I. G becomes 0 there. */
+CT_INLINE void take_columns(double *G, int rows, int64_t pitch, int k, const int depth, double *C,
                             double D[DEPTH][DEPTH])
 {
     for (int q = 0; q < depth; q++) {
-        double *c = C + q * pitch;
-        for (int j = 0; j < k; j++)
-            c[j] = G[(k + q) * pitch + j];
-        for (int t = 0; t < depth; t++) {
-            D[t][q] = G[(k + (t > q ? t : q)) * pitch + k + (t > q ? q : t)];
-            c[k + t] = t == q ? -1 : 0;
+        double *row = G + (k + q) * pitch, *c = C + q * pitch;
+        for (int t = 0; t <= q; t++)
+            D[q][t] = row[k + t];
+        for (int j = 0; j < k + depth; j += LANES) {
+            *(lanes *)(c + j) = j < k ? *(lanes *)(row + j) : (lanes){0};
+            *(lanes *)(row + j) = (lanes){0};
         }
+        c[k + q] = -1;
     }
-    for (int j = k + depth; j < s; j++)
-        for (int q = 0; q < depth; q++)
-            C[q * pitch + j] = G[j * pitch + k + q];
+    for (int j = k + depth; j < rows; j += LANES)
+        for (int q = 0; q < depth; q += LANES) {
+            double *from = G + j * pitch + k + q;
+            lanes m[LANES];
+            for (int i = 0; i < LANES; i++) {
+                m[i] = *(lanes *)(from + i * pitch);
+                *(lanes *)(from + i * pitch) = (lanes){0};
+            }
+            transpose(m);
+            for (int i = 0; i < LANES; i++)
+                *(lanes *)(C + (q + i) * pitch + j) = m[i];
+        }
 }
 
-CT_INLINE void put_columns(double *G, int s, int64_t pitch, int k, int depth, const double *X)
+/* D <- D^-1, from its lower triangle to both; returns logdet D. */
+CT_INLINE double invert(double D[DEPTH][DEPTH], const int depth, double least)
 {
-    for (int q = 0; q < depth; q++)
-        for (int j = 0; j <= k + q; j++)
-            G[(k + q) * pitch + j] = X[q * pitch + j];
-    for (int j = k + depth; j < s; j++)
-        for (int q = 0; q < depth; q++)
-            G[j * pitch + k + q] = X[q * pitch + j];
-}
+    double product = 1, logdet = 0;
 
-/* C <- C L^-T, X <- C P^-1; log of the product of the pivots. D's lower triangle becomes L. */
-CT_INLINE double eliminate(double D[DEPTH][DEPTH], int depth, double least, double *C, double *X,
-                           int64_t pitch)
-{
-    double product = 1;
-
-    for (int q = 0; q < depth; q++) {
-        const double pivot = D[q][q] < least ? least : D[q][q];
-        double *c = C + q * pitch, *x = X + q * pitch;
+#pragma GCC unroll 8
+    for (int p = 0; p < depth; p++) {
+        const double pivot = D[p][p] < least ? least : D[p][p], inverse = 1 / pivot;
+        double column[DEPTH];
         product *= pivot;
-        for (int64_t v = 0; v < pitch; v += LANES)
-            *(lanes *)(x + v) = *(lanes *)(c + v) * (1 / pivot);
-        for (int t = q + 1; t < depth; t++) {
-            const double factor = D[t][q] / pivot;
-            for (int u = q + 1; u <= t; u++)
-                D[t][u] -= factor * D[u][q];
-            subtract(C + t * pitch, factor, c, pitch);
+#pragma GCC unroll 8
+        for (int t = 0; t < depth; t++)
+            column[t] = t == p ? -1 : t < p ? D[p][t] : D[t][p];
+#pragma GCC unroll 8
+        for (int t = 0; t < depth; t++) {
+            const double factor = column[t] * inverse;
+#pragma GCC unroll 8
+            for (int u = 0; u <= t; u++)
+                D[t][u] = (t == p || u == p ? 0 : D[t][u]) - factor * column[u];
         }
-        for (int t = q + 1; t < depth; t++)
-            D[t][q] /= pivot;
+        if (p % LOGS == LOGS - 1) { /* of so few, because more could overflow */
+            logdet += log(product);
+            product = 1;
+        }
     }
-    return log(product);
+    for (int t = 0; t < depth; t++)
+        for (int u = 0; u <= t; u++)
+            D[u][t] = D[t][u] = -D[t][u];
+    return logdet;
 }
 
-/* Lower triangle of G -= C X^T, in blocks of ROWS rows. */
-CT_INLINE void update(double *G, int s, int64_t pitch, const double *C, const double *X)
+/* X = C D^-1. */
+CT_INLINE void divide(const double *C, int rows, int64_t pitch, double D[DEPTH][DEPTH],
+                      const int depth, double *X)
 {
-    for (int i = 0; i < s; i += ROWS) {
-        double *to = G + i * pitch;
-        for (int64_t v = 0; v < i + ROWS; v += LANES) {
-            lanes sum[ROWS];
-            for (int r = 0; r < ROWS; r++)
-                sum[r] = *(lanes *)(to + r * pitch + v);
-            for (int q = 0; q < DEPTH; q++)
-                for (int r = 0; r < ROWS; r++)
-                    sum[r] -= X[q * pitch + i + r] * *(const lanes *)(C + q * pitch + v);
-            for (int r = 0; r < ROWS; r++)
-                *(lanes *)(to + r * pitch + v) = sum[r];
-        }
+    for (int v = 0; v < rows; v += LANES) {
+        lanes x[DEPTH] = {0};
+#pragma GCC unroll 8
+        for (int t = 0; t < depth; t++)
+            for (int q = 0; q < depth; q++)
+                x[q] += D[t][q] * *(const lanes *)(C + t * pitch + v);
+        for (int q = 0; q < depth; q++)
+            *(lanes *)(X + q * pitch + v) = x[q];
     }
 }
 
-double CT_ISA_NAME(ct_sweep_)(double *G, int s, double least)
+/* ROWS rows and `vectors` vectors of G -= X C^T. */
+CT_INLINE void block(double *G, int64_t pitch, const double *X, const double *C, const int depth,
+                     const int vectors)
+{
+    lanes sum[ROWS][VECTORS];
+
+    for (int r = 0; r < ROWS; r++)
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = *(lanes *)(G + r * pitch + v * LANES);
+#pragma GCC unroll 8
+    for (int q = 0; q < depth; q++)
+        for (int r = 0; r < ROWS; r++)
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] -= X[q * pitch + r] * *(const lanes *)(C + q * pitch + v * LANES);
+    for (int r = 0; r < ROWS; r++)
+        for (int v = 0; v < vectors; v++)
+            *(lanes *)(G + r * pitch + v * LANES) = sum[r][v];
+}
+
+CT_INLINE double sweep(double *G, int s, double least, const int depth)
 {
     const int64_t pitch = ct_sweep_pitch(s);
-    double *C = G + (s + ROWS - 1) * pitch, *X = C + DEPTH * pitch;
+    const int rows = (s + depth - 1) / depth * depth;
+    double *C = G + ct_sweep_rows(s) * pitch, *X = C + DEPTH * pitch;
     double D[DEPTH][DEPTH], logdet = 0;
 
-    for (int64_t i = 0; i < 2 * DEPTH * pitch; i++)
-        C[i] = 0; /* beyond s it stays so */
-    for (int k = 0; k < s; k += DEPTH) {
-        const int depth = s - k < DEPTH ? s - k : DEPTH;
-        for (int64_t i = depth * pitch; i < DEPTH * pitch; i++)
-            C[i] = X[i] = 0;
-        take_columns(G, s, pitch, k, depth, C, D);
-        logdet += eliminate(D, depth, least, C, X, pitch);
-        update(G, s, pitch, C, X);
-        for (int q = depth - 1; q >= 0; q--)
-            for (int t = q + 1; t < depth; t++)
-                subtract(X + q * pitch, D[t][q], X + t * pitch, pitch);
-        put_columns(G, s, pitch, k, depth, X);
+    for (int k = 0; k < s; k += depth) {
+        take_columns(G, rows, pitch, k, depth, C, D);
+        logdet += invert(D, depth, least);
+        divide(C, rows, pitch, D, depth, X);
+        for (int i = 0; i < s; i += ROWS) { /* lower triangle of G -= X C^T */
+            int j = 0;
+            for (; j + LANES < i + ROWS; j += VECTORS * LANES)
+                block(G + i * pitch + j, pitch, X + i, C + j, depth, VECTORS);
+            for (; j < i + ROWS; j += LANES)
+                block(G + i * pitch + j, pitch, X + i, C + j, depth, 1);
+        }
     }
     return logdet;
+}
+
+/* More pivots need fewer passes over a matrix that the first cache does not hold. */
+double CT_ISA_NAME(ct_sweep_)(double *G, int s, double least)
+{
+    return s < 80 ? sweep(G, s, least, DEPTH / 2) : sweep(G, s, least, DEPTH);
 }
