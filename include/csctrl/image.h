@@ -14,7 +14,8 @@ extern "C" {
 /** Read a JPEG or PNG file, centre-crop to a square, resize with antialiasing.
  *
  * Grey to colour repeats the channel; colour to grey is Rec. 601 luma; alpha is composed over
- * black; 16-bit PNG is reduced to 8 bits; CMYK JPEG is refused by name.
+ * black; 16-bit PNG is reduced to 8 bits; CMYK JPEG is refused by name. A JPEG that is damaged only
+ * below the square is read.
  *
  * @param path   Borrowed. The format is told from the contents, not the name.
  * @param image  Written. f32[c, size, size] in [-1, 1], c is 1 or 3.

@@ -181,10 +181,12 @@ csctrl_status ct_source_fit_encoded(const void *data, size_t size, const char *n
                                     const ct_geometry *geometry, ct_workspace *work,
                                     uint8_t *planes)
 {
+    const ct_decoding how = {.channels = geometry->channels,
+                             .at_least = ct_pixels_at_least(geometry->size),
+                             .square = !geometry->whole};
     ct_pixels pixels;
 
-    CT_TRY(ct_pixels_decode(data, size, name, geometry->channels,
-                            ct_pixels_at_least(geometry->size), &pixels));
+    CT_TRY(ct_pixels_decode(data, size, name, &how, &pixels));
     const csctrl_status status = ct_fitter_run(work->fitter, &pixels, geometry->size, planes);
     ct_pixels_free(&pixels);
     return status;

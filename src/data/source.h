@@ -16,6 +16,7 @@ enum {
 /* What reading gives: u8 planes [channels, size, size]. */
 typedef struct ct_geometry {
     int channels, size;
+    bool whole; /* decode all of a file, also what the planes do not show, to find damage in it */
 } ct_geometry;
 
 /* Working memory of one reading thread. */

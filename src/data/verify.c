@@ -64,7 +64,8 @@ done:
 static csctrl_status verify_path(const csctrl_config *config, const char *path, tally *t)
 {
     const ct_geometry geometry = {.channels = (int)csctrl_config_int(config, "data.channels"),
-                                  .size = (int)csctrl_config_int(config, "data.size")};
+                                  .size = (int)csctrl_config_int(config, "data.size"),
+                                  .whole = true};
     const ct_source_request request = {
         .config = config, .path = path, .want = {true, true}, .broken = count_broken, .user = t};
     ct_source source;

@@ -33,9 +33,10 @@ csctrl_status csctrl_image_read(const char *path, csctrl_tensor *image)
 
     CT_GOTO(status, check_target(image));
     const int channels = (int)image->shape[0], size = (int)image->shape[1];
+    const ct_decoding how = {
+        .channels = channels, .at_least = ct_pixels_at_least(size), .square = true};
     CT_GOTO(status, ct_fs_read(path, FILE_MAX_BYTES, &file, &bytes));
-    CT_GOTO(status,
-            ct_pixels_decode(file, bytes, path, channels, ct_pixels_at_least(size), &pixels));
+    CT_GOTO(status, ct_pixels_decode(file, bytes, path, &how, &pixels));
     planes = ct_alloc((size_t)csctrl_tensor_count(image));
     if (planes == NULL) {
         status = CSCTRL_E_NOMEM;

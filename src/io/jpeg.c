@@ -13,6 +13,8 @@
 /* Progressive files have about ten scans. A small file can hold thousands, each as slow as a whole
  * image. */
 enum { SCANS_MAX = 100 };
+/* Pixels beside a cut are made without what lies behind it, where chroma is interpolated. */
+enum { MARGIN = 2 };
 
 typedef struct decoder {
     struct jpeg_decompress_struct info;
@@ -99,7 +101,41 @@ static unsigned reduction(const decoder *d, int at_least)
     return factor;
 }
 
-static csctrl_status decode(decoder *d, const void *data, size_t size, int channels, int at_least)
+/* Leave out columns beside `across`, as far as blocks allow; the first column that stays. */
+static int crop_columns(decoder *d, ct_middle across)
+{
+    const int width = (int)d->info.output_width;
+    const int right = across.end + MARGIN < width ? across.end + MARGIN : width;
+    JDIMENSION left = (JDIMENSION)(across.first > MARGIN ? across.first - MARGIN : 0);
+    JDIMENSION count = (JDIMENSION)right - left;
+
+    /* Of the rarer samplings, libjpeg-turbo 2.1 takes scaled chroma for narrower than it is. */
+    if ((int)count == width || d->info.max_h_samp_factor > 2 || d->info.max_v_samp_factor > 2)
+        return 0;
+    jpeg_crop_scanline(&d->info, &left, &count);
+    return (int)left;
+}
+
+/* Which pixels of the scaled picture to make: all, or rows and columns of the square. */
+static void choose_part(decoder *d, bool square)
+{
+    const int width = (int)d->info.image_width, height = (int)d->info.image_height;
+    const int side = width < height ? width : height, by = (int)d->info.scale_denom;
+    const ct_middle across = ct_pixels_middle(width, square ? side : width, by);
+    const ct_middle down = ct_pixels_middle(height, square ? side : height, by);
+    const int left = crop_columns(d, across);
+
+    d->pixels = (ct_pixels){.width = (int)d->info.output_width,
+                            .height = down.end - down.first,
+                            .channels = d->info.output_components,
+                            .reduction = by > 1 ? by : 0,
+                            .full_width = width,
+                            .full_height = height,
+                            .left = left,
+                            .top = down.first};
+}
+
+static csctrl_status decode(decoder *d, const void *data, size_t size, const ct_decoding *how)
 {
     jpeg_create_decompress(&d->info);
     d->info.progress = &d->progress;
@@ -107,34 +143,30 @@ static csctrl_status decode(decoder *d, const void *data, size_t size, int chann
     (void)jpeg_read_header(&d->info, TRUE);
     CT_TRY(ct_pixels_check_size(d->name, d->info.image_width, d->info.image_height));
     CT_TRY(check_colour(d));
-    d->info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    d->info.out_color_space = how->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
     d->info.dct_method = JDCT_ISLOW;
     d->info.scale_num = 1;
-    d->info.scale_denom = reduction(d, at_least);
+    d->info.scale_denom = reduction(d, how->at_least);
     (void)jpeg_start_decompress(&d->info);
+    choose_part(d, how->square);
 
-    const size_t stride = (size_t)d->info.output_width * (size_t)channels;
-    d->pixels = (ct_pixels){.width = (int)d->info.output_width,
-                            .height = (int)d->info.output_height,
-                            .channels = channels,
-                            .data = ct_alloc(stride * d->info.output_height)};
-    if (d->info.scale_denom > 1) {
-        d->pixels.reduction = (int)d->info.scale_denom;
-        d->pixels.full_width = (int)d->info.image_width;
-        d->pixels.full_height = (int)d->info.image_height;
-    }
+    const size_t stride = (size_t)d->pixels.width * (size_t)d->pixels.channels;
+    d->pixels.data = ct_alloc(stride * (size_t)d->pixels.height);
     if (d->pixels.data == NULL)
         return CSCTRL_E_NOMEM;
-    while (d->info.output_scanline < d->info.output_height) {
-        JSAMPROW row = d->pixels.data + d->info.output_scanline * stride;
+    if (d->pixels.top > 0)
+        (void)jpeg_skip_scanlines(&d->info, (JDIMENSION)d->pixels.top);
+    for (int y = 0; y < d->pixels.height; y++) {
+        JSAMPROW row = d->pixels.data + (size_t)y * stride;
         (void)jpeg_read_scanlines(&d->info, &row, 1);
     }
-    (void)jpeg_finish_decompress(&d->info);
+    if (d->info.output_scanline == d->info.output_height)
+        (void)jpeg_finish_decompress(&d->info);
     return CSCTRL_OK;
 }
 
-csctrl_status ct_jpeg_decode(const void *data, size_t size, const char *name, int channels,
-                             int at_least, ct_pixels *out)
+csctrl_status ct_jpeg_decode(const void *data, size_t size, const char *name,
+                             const ct_decoding *how, ct_pixels *out)
 {
     decoder *d = ct_calloc(1, sizeof *d);
 
@@ -148,7 +180,7 @@ csctrl_status ct_jpeg_decode(const void *data, size_t size, const char *name, in
     d->errors.output_message = on_output;
     d->progress.progress_monitor = on_progress;
     if (setjmp(d->escape) == 0)
-        d->status = decode(d, data, size, channels, at_least);
+        d->status = decode(d, data, size, how);
     jpeg_destroy_decompress(&d->info);
     const csctrl_status status = d->status;
     if (status == CSCTRL_OK)

@@ -25,17 +25,19 @@ csctrl_status ct_pixels_check_size(const char *name, uint64_t width, uint64_t he
     return CSCTRL_OK;
 }
 
-csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name, int channels,
-                               int at_least, ct_pixels *out)
+csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name,
+                               const ct_decoding *how, ct_pixels *out)
 {
     static const unsigned char jpeg[] = {0xFF, 0xD8, 0xFF}, png[] = {0x89, 'P', 'N', 'G'};
+
+    const int channels = how->channels;
 
     *out = (ct_pixels){0};
     if (channels != 1 && channels != 3)
         return ct_fail(CSCTRL_E_INVALID, "%s: expected 1 or 3 channels to be asked for, found %d",
                        name, channels);
     if (size >= sizeof jpeg && memcmp(data, jpeg, sizeof jpeg) == 0)
-        return ct_jpeg_decode(data, size, name, channels, at_least, out);
+        return ct_jpeg_decode(data, size, name, how, out);
     if (size >= sizeof png && memcmp(data, png, sizeof png) == 0)
         return ct_png_decode(data, size, name, channels, out);
     return ct_fail(CSCTRL_E_UNSUPPORTED, "%s: expected a JPEG or PNG image, found %s", name,
@@ -96,25 +98,34 @@ void ct_fitter_destroy(ct_fitter **fitter)
     *fitter = NULL;
 }
 
+ct_middle ct_pixels_middle(int length, int side, int by)
+{
+    const int start = (length - side) / 2;
+
+    return (ct_middle){.start = (double)(start % by) / by,
+                       .first = start / by,
+                       .end = (start + side + by - 1) / by};
+}
+
 /* The centre square of the image in the file, and the pixels that it touches. */
 static ct_region centre_square(const ct_pixels *p)
 {
-    const bool reduced = p->reduction > 1;
-    const int by = reduced ? p->reduction : 1;
-    const int width = reduced ? p->full_width : p->width;
-    const int height = reduced ? p->full_height : p->height;
+    const int by = p->reduction > 1 ? p->reduction : 1;
+    const int width = p->full_width > 0 ? p->full_width : p->width;
+    const int height = p->full_height > 0 ? p->full_height : p->height;
     const int side = width < height ? width : height;
-    const int left = (width - side) / 2, top = (height - side) / 2;
+    const ct_middle across = ct_pixels_middle(width, side, by);
+    const ct_middle down = ct_pixels_middle(height, side, by);
     const size_t channels = (size_t)p->channels, stride = (size_t)p->width * channels;
-    const uint8_t *first = p->data + (size_t)(top / by) * stride + (size_t)(left / by) * channels;
 
-    return (ct_region){.data = first,
-                       .width = (left + side + by - 1) / by - left / by,
-                       .height = (top + side + by - 1) / by - top / by,
+    return (ct_region){.data = p->data + (size_t)(down.first - p->top) * stride +
+                               (size_t)(across.first - p->left) * channels,
+                       .width = across.end - across.first,
+                       .height = down.end - down.first,
                        .channels = p->channels,
                        .stride = stride,
-                       .left = (double)(left % by) / by,
-                       .top = (double)(top % by) / by,
+                       .left = across.start,
+                       .top = down.start,
                        .side = (double)side / by};
 }
 

@@ -2,26 +2,36 @@
 #ifndef CT_IO_PIXELS_H
 #define CT_IO_PIXELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tensor/tensor.h"
 
 enum { CT_PIXELS_MAX = 64000000 }; /* width * height that a decoder accepts */
 
-/* 8-bit interleaved image [height, width, channels]; data owned, released by ct_pixels_free. */
+/* 8-bit interleaved image [height, width, channels]; data owned, released by ct_pixels_free. A
+ * JPEG's may have been scaled down by the decoder, and may be only a part of it. */
 typedef struct ct_pixels {
     int width, height, channels; /* channels 1 or 3 */
     uint8_t *data;
     int reduction;               /* 2, 4 or 8 when the decoder scaled a JPEG down; else 0 */
-    int full_width, full_height; /* then, its size in the file; the last pixels may cover less */
+    int full_width, full_height; /* size in the file, the last pixels may cover less; 0: as above */
+    int left, top;               /* where the first pixel lies in the picture, scaled as it is */
 } ct_pixels;
 
-/* Decode a JPEG or PNG from memory, told by its first bytes. channels: 1 or 3 (converted).
- * at_least: the smaller side may be scaled down while decoding (JPEG DCT scaling 1/2, 1/4, 1/8) so
- * long as it stays >= at_least; 0 = never. `name` is for messages. E_FORMAT, E_UNSUPPORTED (CMYK by
- * name, too many pixels, not JPEG or PNG), E_NOMEM. Threads: any. */
-csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name, int channels,
-                               int at_least, ct_pixels *out);
+/* What is wanted of a picture. */
+typedef struct ct_decoding {
+    int channels; /* 1 or 3 (converted) */
+    int at_least; /* the smaller side may be scaled down while decoding (JPEG DCT scaling 1/2, 1/4,
+                   * 1/8) so long as it stays >= at_least; 0: never */
+    bool square;  /* only what ct_pixels_fit looks at is needed: a JPEG's pixels outside of the
+                   * centre square are left out, and damage below it is not seen */
+} ct_decoding;
+
+/* Decode a JPEG or PNG from memory, told by its first bytes. `name` is for messages. E_FORMAT,
+ * E_UNSUPPORTED (CMYK by name, too many pixels, not JPEG or PNG), E_NOMEM. Threads: any. */
+csctrl_status ct_pixels_decode(const void *data, size_t size, const char *name,
+                               const ct_decoding *how, ct_pixels *out);
 void ct_pixels_free(ct_pixels *pixels);
 
 /* at_least for an image that will be fitted to `size`, wherever it is read: the same file has to
@@ -37,7 +47,7 @@ csctrl_status ct_pixels_encode_png(const ct_pixels *pixels, uint8_t **data, size
 
 /* Centre-crop to a square, resize with antialiasing (Keys bicubic a = -0.5 with support scaled for
  * reduction, as Pillow), result in 0..255 as u8 planes [channels, size, size]. The square is the
- * one of the file, also where a JPEG was scaled down while decoding. */
+ * one of the file, also where a JPEG was scaled down or cut while decoding. */
 csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes);
 
 /* The same for many images on one thread: weights and working memory are kept, so that further

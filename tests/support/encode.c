@@ -15,36 +15,57 @@ uint8_t encode_pattern(int x, int y, int c)
     return (uint8_t)(x * 37 + y * 91 + c * 53 + x * y * 7);
 }
 
-uint8_t *encode_jpeg(int width, int height, int components, int progressive, size_t *size)
+static void set_kind(struct jpeg_compress_struct *info, const encode_kind *kind)
+{
+    info->image_width = (JDIMENSION)kind->width;
+    info->image_height = (JDIMENSION)kind->height;
+    info->input_components = kind->components;
+    info->in_color_space = kind->components == 1   ? JCS_GRAYSCALE
+                           : kind->components == 3 ? JCS_RGB
+                           : kind->components == 4 ? JCS_CMYK
+                                                   : JCS_UNKNOWN;
+    jpeg_set_defaults(info);
+    jpeg_set_quality(info, kind->quality > 0 ? kind->quality : 95, TRUE);
+    if (kind->across > 0) {
+        info->comp_info[0].h_samp_factor = kind->across;
+        info->comp_info[0].v_samp_factor = kind->down;
+    }
+    info->restart_interval = (unsigned)kind->restart;
+    info->optimize_coding = kind->optimised != 0;
+    if (kind->progressive)
+        jpeg_simple_progression(info);
+}
+
+static void fill_samples(uint8_t *row, int y, const encode_kind *kind, uint32_t *random)
+{
+    for (int i = 0; i < kind->width * kind->components; i++) {
+        int value = 100 * (i / kind->components) / kind->width + 100 * y / kind->height +
+                    20 * (i % kind->components);
+        *random = *random * 1664525u + 1013904223u;
+        if (kind->noise > 0)
+            value += (int)(*random >> 16) % (2 * kind->noise + 1) - kind->noise;
+        row[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+    }
+}
+
+uint8_t *encode_jpeg_kind(const encode_kind *kind, size_t *size)
 {
     struct jpeg_compress_struct info;
     struct jpeg_error_mgr errors;
     unsigned char *data = NULL;
     unsigned long length = 0;
-    const size_t stride = (size_t)width * (size_t)components;
-    uint8_t *row = malloc(stride);
+    uint32_t random = 1;
+    uint8_t *row = malloc((size_t)kind->width * (size_t)kind->components);
 
     assert_non_null(row);
     info.err = jpeg_std_error(&errors);
     jpeg_create_compress(&info);
     jpeg_mem_dest(&info, &data, &length);
-    info.image_width = (JDIMENSION)width;
-    info.image_height = (JDIMENSION)height;
-    info.input_components = components;
-    info.in_color_space = components == 1   ? JCS_GRAYSCALE
-                          : components == 3 ? JCS_RGB
-                          : components == 4 ? JCS_CMYK
-                                            : JCS_UNKNOWN;
-    jpeg_set_defaults(&info);
-    jpeg_set_quality(&info, 95, TRUE);
-    if (progressive)
-        jpeg_simple_progression(&info);
+    set_kind(&info, kind);
     jpeg_start_compress(&info, TRUE);
-    for (int y = 0; y < height; y++) {
-        for (size_t i = 0; i < stride; i++)
-            row[i] = (uint8_t)(100 * (int)(i / (size_t)components) / width + 100 * y / height +
-                               20 * (int)(i % (size_t)components));
+    for (int y = 0; y < kind->height; y++) {
         JSAMPROW rows = row;
+        fill_samples(row, y, kind, &random);
         jpeg_write_scanlines(&info, &rows, 1);
     }
     jpeg_finish_compress(&info);
@@ -52,6 +73,14 @@ uint8_t *encode_jpeg(int width, int height, int components, int progressive, siz
     free(row);
     *size = length;
     return data;
+}
+
+uint8_t *encode_jpeg(int width, int height, int components, int progressive, size_t *size)
+{
+    const encode_kind kind = {
+        .width = width, .height = height, .components = components, .progressive = progressive};
+
+    return encode_jpeg_kind(&kind, size);
 }
 
 typedef struct sink {

@@ -238,6 +238,39 @@ static void test_broken(void **state)
     ct_free(data);
 }
 
+/* Of a tall picture that ends too early but below its square, all that the model sees is there;
+ * verify reads on. */
+static void test_cut_below_the_square(void **state)
+{
+    csctrl_config *config = config_at(state, "set", "data.size=8", "data.holdout=0", NULL);
+    broken_list broken = {0};
+    float pixels[2][3 * 64];
+    int64_t good, bad, label;
+    unsigned char *data;
+    size_t size;
+
+    put_jpeg(state, "set/cat/1.jpg", 64, 200);
+    put_png(state, "set/dog/1.png", 9, 9, 3);
+    csctrl_dataset *set = open_set(config, CSCTRL_SPLIT_TRAIN, 2);
+    csctrl_dataset_info info;
+    csctrl_dataset_get_info(set, &info);
+    csctrl_tensor image = {CSCTRL_F32, 3, {info.channels, 8, 8}, pixels[0]};
+    expect_ok(csctrl_dataset_read(set, 0, &image, &label));
+    expect_ok(ct_fs_read(temp_path(state, "set/cat/1.jpg"), 1 << 20, &data, &size));
+    put_file(state, "set/cat/1.jpg", data, size - 20);
+    image.data = pixels[1];
+    expect_ok(csctrl_dataset_read(set, 0, &image, &label));
+    assert_memory_equal(pixels[1], pixels[0], sizeof(float) * 64 * (size_t)info.channels);
+    csctrl_dataset_close(&set);
+    expect_ok(csctrl_dataset_verify(config, broken_collect, &broken, &good, &bad));
+    assert_int_equal(good, 1);
+    assert_int_equal(bad, 1);
+    assert_string_equal(broken.names[0], temp_path(state, "set/cat/1.jpg"));
+    assert_non_null(strstr(broken.reasons[0], "expected a sound JPEG"));
+    csctrl_config_destroy(&config);
+    ct_free(data);
+}
+
 /* A test split with files of its own tells of them, and only of them. */
 static void test_broken_apart(void **state)
 {
@@ -339,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty_classes, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_flat, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_broken, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_cut_below_the_square, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_broken_apart, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_names_are_one_line, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_all_broken, temp_make, temp_remove),

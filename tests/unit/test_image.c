@@ -29,7 +29,7 @@ static ct_pixels decode_file(const char *path, int channels)
     ct_pixels p;
 
     expect_ok(ct_fs_read(path, 1 << 20, &file, &size));
-    expect_ok(ct_pixels_decode(file, size, path, channels, 0, &p));
+    expect_ok(ct_pixels_decode(file, size, path, &(ct_decoding){.channels = channels}, &p));
     ct_free(file);
     return p;
 }

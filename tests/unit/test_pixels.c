@@ -18,9 +18,10 @@
 
 static ct_pixels decode_ok(uint8_t *file, size_t size, int channels, int at_least)
 {
+    const ct_decoding how = {.channels = channels, .at_least = at_least};
     ct_pixels p;
 
-    expect_ok(ct_pixels_decode(file, size, "x", channels, at_least, &p));
+    expect_ok(ct_pixels_decode(file, size, "x", &how, &p));
     assert_int_equal(p.channels, channels);
     free(file);
     return p;
@@ -122,7 +123,7 @@ static void test_encoded_png_reads_back(void **state)
         const ct_pixels p = {.width = 5, .height = 3, .channels = channels, .data = data};
         ct_pixels back;
         expect_ok(ct_pixels_encode_png(&p, &file, &size));
-        expect_ok(ct_pixels_decode(file, size, "x", channels, 0, &back));
+        expect_ok(ct_pixels_decode(file, size, "x", &(ct_decoding){.channels = channels}, &back));
         assert_memory_equal(back.data, data, 15 * (size_t)channels);
         ct_pixels_free(&back);
         ct_free(file);
@@ -189,7 +190,8 @@ static void expect_refused(uint8_t *file, size_t size, csctrl_status want, const
 {
     ct_pixels p = {.data = file};
 
-    expect_fail(ct_pixels_decode(file, size, "x.img", 3, 0, &p), want, part);
+    expect_fail(ct_pixels_decode(file, size, "x.img", &(ct_decoding){.channels = 3}, &p), want,
+                part);
     assert_non_null(strstr(csctrl_last_error(), "x.img"));
     assert_null(p.data);
     free(file);
@@ -207,7 +209,8 @@ static void test_other_formats_are_refused(void **state)
     expect_refused(file, size, CSCTRL_E_UNSUPPORTED, "found one of 2 components");
     expect_refused(calloc(1, 1), 0, CSCTRL_E_UNSUPPORTED, "found an empty file");
     expect_refused(calloc(9, 1), 9, CSCTRL_E_UNSUPPORTED, "expected a JPEG or PNG image");
-    expect_fail(ct_pixels_decode("", 0, "x", 2, 0, &p), CSCTRL_E_INVALID, "found 2");
+    expect_fail(ct_pixels_decode("", 0, "x", &(ct_decoding){.channels = 2}, &p), CSCTRL_E_INVALID,
+                "found 2");
 }
 
 /* Offset of marker FF `code`. */
@@ -334,7 +337,7 @@ static void test_damaged_files(void **state)
     for (size_t i = 4; i < size; i++) {
         ct_pixels p;
         file[i] ^= 0x10;
-        if (ct_pixels_decode(file, size, "x", 3, 0, &p) == CSCTRL_OK)
+        if (ct_pixels_decode(file, size, "x", &(ct_decoding){.channels = 3}, &p) == CSCTRL_OK)
             assert_non_null(p.data);
         else
             assert_null(p.data);
@@ -358,9 +361,10 @@ static void test_out_of_memory(void **state)
         ct_pixels a, b;
         uint8_t planes[3 * 16 * 16];
         ct_mem_fail_from(n);
-        csctrl_status s = ct_pixels_decode(jpeg, jpeg_size, "x", 3, 0, &a);
+        csctrl_status s = ct_pixels_decode(jpeg, jpeg_size, "x", &(ct_decoding){.channels = 3}, &a);
         ct_mem_fail_from(n);
-        const csctrl_status t = ct_pixels_decode(png, png_size, "x", 1, 0, &b);
+        const csctrl_status t =
+            ct_pixels_decode(png, png_size, "x", &(ct_decoding){.channels = 1}, &b);
         ct_mem_fail_from(0);
         assert_true(s == CSCTRL_OK || s == CSCTRL_E_NOMEM);
         assert_true(t == CSCTRL_OK || t == CSCTRL_E_NOMEM);
