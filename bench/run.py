@@ -284,6 +284,9 @@ def run_case(case):
         with Worker(csctrl_command(case, case.threads), case, case.threads):
             pass  # without csctrl there is nothing to compare
         for label, command in peer_commands(case):
+            if args.peer and not any(word in label for word in args.peer):
+                rows.append(f"{label:50} left out by --peer")
+                continue
             try:
                 ours, theirs, peak = play(case, label, command)
                 mine.append(ours), peers.append(theirs), peaks.append(peak)
@@ -342,6 +345,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="WORD", action="append", default=[],
                         help="run only cases whose name contains WORD (repeatable); =NAME for that one alone")
+    parser.add_argument("--peer", metavar="WORD", action="append", default=[],
+                        help="only peers whose label contains WORD (repeatable); the result tells so")
     parser.add_argument("--list", action="store_true", help="list the cases and end")
     parser.add_argument("--rounds", type=int, default=7, help="rounds a peer (7)")
     parser.add_argument("--quick", action="store_true", help="one round: does everything run? Figures mean little")
