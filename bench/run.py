@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import datetime
 import functools
+import hashlib
 import json
 import os
 import platform
@@ -23,7 +24,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
-MEMORY_WANTED = 2.0  # in training: the leanest peer's process over csctrl's
 TURN_SECONDS = 0.3  # a turn repeats the workload for about this long
 
 
@@ -122,14 +122,15 @@ def peer_commands(case):
     else:
         folder = str(unpacked(case.data))
         script, variants = "torchvision_loader.py", [
-            (f"torchvision, {form}", dict(form=form, folder=folder, batches=case.batches)) for form in ("pil", "tensor")]
+            (f"torchvision, {form}", dict(form=form, folder=folder, batches=case.batches)) for form in ("pil", "draft", "tensor")]
     return [(label, [str(args.venv / "bin" / "python"), str(PEERS / script), json.dumps(shared | own)])
             for label, own in variants]
 
 
 def unpacked(path):
     """The folder of class folders in a tar, unpacked once under build/; torchvision reads no tar."""
-    base = ROOT / "build" / "bench-data" / Path(path).name.split(".")[0]
+    facts = f"{Path(path).resolve()} {os.stat(path).st_size} {os.stat(path).st_mtime_ns}"
+    base = ROOT / "build" / "bench-data" / hashlib.sha256(facts.encode()).hexdigest()[:16]
     if not base.exists():
         part = base.with_name(base.name + ".part")
         with tarfile.open(path) as tar:
@@ -246,8 +247,8 @@ def row(s, peak):
            f"{s.peak_mib - s.base_mib:7.0f} {ratio:>30}"
 
 
-def verdict(case, ours, peers, peak):
-    """The case's line of the summary."""
+def verdict(case, ours, peers, peak, asked):
+    """The case's line of the summary; `asked`: how many peers there are."""
     if not peers:
         return f"{case.name:28} not run"
     best = min(peers, key=lambda p: statistics.median(p.ratios))
@@ -256,8 +257,8 @@ def verdict(case, ours, peers, peak):
     share = f"{100 * ours.executed * ours.rate() / peak:3.0f} %" if ours.executed else ""
     whole = min(p.peak_mib for p in peers) / ours.peak_mib
     own = min(p.peak_mib - p.base_mib for p in peers) / max(1.0, ours.peak_mib - ours.base_mib)
-    enough = ("yes" if whole >= MEMORY_WANTED else "NO") if case.workload in ("move", "game") else ""
-    return f"{case.name:28} {ratio:6.2f}  {wanted:8}  {share:>7}  {whole:6.2f} {enough:3} {own:5.2f}  {best.label}"
+    few = f" ({len(peers)} of {asked} peers)" if len(peers) < asked else ""
+    return f"{case.name:28} {ratio:6.2f}  {wanted:8}  {share:>7}  {whole:6.2f} {own:6.2f}  {best.label}{few}"
 
 
 def describe(case):
@@ -295,14 +296,14 @@ def run_case(case):
                 rows.append(f"{label:50} not run: {reason}")
             print(f"   {label}", file=sys.stderr, flush=True)
     except (NotRun, OSError) as reason:
-        return [head, f"{today}; {versions()}", f"not run: {reason}", verdict(case, None, [], 0)]
+        return [head, f"{today}; {versions()}", f"not run: {reason}", verdict(case, None, [], 0, 0)]
     if not peers:
-        return [head, f"{today}; {versions()}", *rows, verdict(case, None, [], 0)]
+        return [head, f"{today}; {versions()}", *rows, verdict(case, None, [], 0, 0)]
     ours = dataclasses.replace(mine[0], seconds=[s for m in mine for s in m.seconds], peak_mib=max(m.peak_mib for m in mine))
     peak = statistics.median(peaks)
     facts = f"{today}; {args.rounds} rounds; {versions()}; peak {peak * 1e-9:.0f} GFLOP/s"
     table = [row(ours, peak), *(r if isinstance(r, str) else row(r, peak) for r in rows)]
-    return [head, facts, HEADER, *table, verdict(case, ours, peers, peak)]
+    return [head, facts, HEADER, *table, verdict(case, ours, peers, peak, len(rows))]
 
 
 @functools.cache
@@ -337,7 +338,7 @@ def write_result(path, fresh):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([
         f"{processor()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}", "",
-        f"{'case':28} {'times':>6}  {'wanted':8}  {'of peak':7}  {'memory':10} {'own':>5}  the fastest peer", *summary, "",
+        f"{'case':28} {'times':>6}  {'wanted':8}  {'of peak':7}  {'memory':>6} {'own':>6}  the fastest peer", *summary, "",
         "\n\n".join(sections), ""]))
 
 

@@ -70,11 +70,11 @@ typedef struct csctrl_memory_plan {
  *
  * @param out     Owned: release with csctrl_model_destroy().
  * @param config  Borrowed. Keys `model.*`, `data.size`, `data.channels`, `seed`, `device`,
- * `threads`, `precision`, `isa`.
+ * `threads`, `precision`, `isa`, `tune`.
  * @param batch   Images processed at once by encode and decode, >= 1; larger inputs are taken in
  * pieces.
  * @return CSCTRL_OK; CSCTRL_E_CONFIG (bad layers text or geometry); CSCTRL_E_UNSUPPORTED;
- * CSCTRL_E_NOMEM.
+ * CSCTRL_E_NOMEM; CSCTRL_E_FORMAT or CSCTRL_E_IO of the file that `tune` names.
  * Threading: any thread while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_model_create(csctrl_model **out, const csctrl_config *config,

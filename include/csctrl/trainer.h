@@ -58,8 +58,8 @@ CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctr
                                                const char *run_dir);
 
 /** Continue a run from its latest complete checkpoint, also in mid-epoch; parameters then equal
- * those of an uninterrupted run bit for bit with the same thread count and instruction set (a
- * difference is logged as a warning).
+ * those of an uninterrupted run bit for bit with the same thread count and instruction set, and
+ * unless `tune` is on (either is logged as a warning).
  *
  * @param overrides  Borrowed. "a.b=c" strings over the saved config (e.g. "train.batches=2000");
  * may be NULL.

@@ -12,7 +12,7 @@ typedef struct ct_exec_options {
     csctrl_dtype dtype; /* CSCTRL_F32, or CSCTRL_F64 (ref only) */
     int threads;        /* 0: all processors this process may use */
     ct_isa isa;         /* cpu: highest instruction set to use; AUTO: the machine's best */
-    bool bf16;          /* cpu: Winograd products of bfloat16 operands, summed in float */
+    bool bf16;          /* cpu: our own convolutions multiply bfloat16, summed in float */
     const char *tune;   /* cpu: "off" (or NULL), "on" or a file, see cpu/cpu_tune.h; borrowed */
 } ct_exec_options;
 
@@ -25,7 +25,7 @@ struct ct_exec {
     ct_isa isa;       /* in use */
     bool bf16;
     const char *tune; /* read by init only */
-    void *state; /* backend's own */
+    void *state;      /* backend's own */
 };
 
 /* E_UNSUPPORTED with the reason when the backend is missing or does not do that dtype; E_INVALID

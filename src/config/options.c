@@ -39,8 +39,8 @@ static const csctrl_option table[] = {
     CHOICE("isa", "auto", "auto|avx512|avx2|portable",
            "Highest instruction set that the cpu backend may use."),
     CHOICE("precision", "f32", "f32|bf16|f64",
-           "Element type of the computation. bf16: operands of the convolutions' products on "
-           "device cpu, "
+           "Element type of the computation. bf16: operands of csctrl's own convolutions on device "
+           "cpu, "
            "all else f32. f64 needs device ref."),
     TEXT(
         "tune", "off",

@@ -86,6 +86,10 @@ static csctrl_status read_facts(const reader *r, ct_train_state *state)
                "differ in the last bits",
                text_of(r->file, "threads"), text_of(r->file, "isa"), ex->threads,
                ct_isa_name(ex->isa));
+    if (strcmp(csctrl_config_text(state->model->config, "tune"), "on") == 0)
+        ct_log(CSCTRL_LOG_WARNING,
+               "tune=on measures anew: results may differ in the last bits from those of an "
+               "uninterrupted run; a file (tune=FILE) keeps the choices");
     return CSCTRL_OK;
 }
 

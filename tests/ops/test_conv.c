@@ -28,6 +28,7 @@ static const op_conv_shape specs[] = {
     {9, 12, 20, 32, 48, 4, 2, 1}, {5, 11, 9, 16, 16, 3, 1, 1},  {40, 8, 8, 16, 80, 4, 2, 1},
     {2, 6, 10, 16, 32, 4, 2, 1},  {1, 4, 4, 32, 48, 4, 2, 1},   {2, 4, 4, 32, 48, 4, 1, 0},
     {40, 5, 6, 16, 32, 4, 2, 0},  {9, 11, 9, 16, 16, 4, 4, 0},  {9, 12, 8, 16, 16, 4, 4, 0},
+    {2, 27, 27, 3, 16, 4, 2, 1},
 };
 
 static const char *text(const op_conv_shape *s)
@@ -93,8 +94,10 @@ static void slots(op_run *run, const void *params)
 static void test_every_backend(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(specs); i++)
+    for (size_t i = 0; i < COUNT(specs); i++) {
         op_check(text(&specs[i]), slots, &specs[i], 1e-5);
+        op_check_bf16(text(&specs[i]), slots, &specs[i], 5e-2);
+    }
 }
 
 /* ---- double ref against formulas written again, as scatters over image pixels */

@@ -107,15 +107,14 @@ void ct_cpu_use_threads(const ct_exec *ex)
 
 void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args)
 {
-    const int64_t chunks = (count + chunk - 1) / chunk;
+    const int64_t pieces = ex->threads == 1 ? 1 : (count + chunk - 1) / chunk;
 
-    if (chunks <= 1 || ex->threads == 1) {
-        loop(args, 0, count);
-        return;
-    }
-#pragma omp parallel for num_threads(ex->threads) schedule(dynamic)
-    for (int64_t i = 0; i < chunks; i++)
-        loop(args, i * chunk, i + 1 == chunks ? count : (i + 1) * chunk);
+    chunk = pieces <= 1 ? count : chunk;
+    /* Also with one thread: within the caller's own team this one would have another number than 0,
+     * which loops take to find their memory. */
+#pragma omp parallel for num_threads(ex->threads) schedule(dynamic) if (pieces > 1)
+    for (int64_t i = 0; i < pieces; i++)
+        loop(args, i * chunk, i + 1 == pieces ? count : (i + 1) * chunk);
 }
 
 void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, const void *args,

@@ -1,4 +1,5 @@
-/* cpu_tune.c - measures the ways of a geometry by a FISTA step of random images. */
+/* cpu_tune.c - measures the ways of a geometry by a FISTA step of random images and its gradient.
+ */
 #include "backend/cpu/cpu_tune.h"
 
 #include <math.h>
@@ -106,11 +107,11 @@ csctrl_status ct_tune_create(ct_tune **out, const char *setting)
     }
     if (tune->lines.length == 0)
         ct_strbuf_add(&tune->lines, "# csctrl: the fastest way of each geometry (option tune)\n");
-    if (tune->lines.failed)
+    status = tune->lines.failed ? CSCTRL_E_NOMEM : CSCTRL_OK;
+    if (status != CSCTRL_OK)
         goto done;
     *out = tune;
     tune = NULL;
-    status = CSCTRL_OK;
 done:
     ct_tune_destroy(&tune);
     return status;
@@ -142,10 +143,11 @@ static bool find_line(const ct_tune *tune, const char *key, ct_way *way)
 
 /* ---- one way at work */
 
-/* A step r = x - A y, z = prox(y + eta A* r) of random images and codes. */
+/* A step r = x - A y, z = prox(y + eta A* r) of random images and codes, and its gradient. */
 typedef struct trial {
     ct_conv conv;
     ct_tensor W, x, y, r, z;
+    ct_tensor dW, dz, q, dy, dx; /* of its gradient */
 } trial;
 
 static csctrl_status make_random(ct_tensor *t, double scale, uint32_t sub)
@@ -169,38 +171,55 @@ static csctrl_status bind(ct_exec *ex, trial *t)
     t->conv.scratch = ct_alloc_arena(t->conv.scratch_bytes);
     if (t->conv.packed == NULL || t->conv.scratch == NULL)
         return CSCTRL_E_NOMEM;
-    t->W = CT_SHAPE(CSCTRL_F32, g->atoms, g->c, g->kernel, g->kernel);
-    t->x = t->r = CT_SHAPE(CSCTRL_F32, g->n, g->h, g->w, g->c);
-    t->y = t->z = CT_SHAPE(CSCTRL_F32, g->n, g->oh, g->ow, g->atoms);
+    t->W = t->dW = CT_SHAPE(CSCTRL_F32, g->atoms, g->c, g->kernel, g->kernel);
+    t->x = t->r = t->q = t->dx = CT_SHAPE(CSCTRL_F32, g->n, g->h, g->w, g->c);
+    t->y = t->z = t->dz = t->dy = CT_SHAPE(CSCTRL_F32, g->n, g->oh, g->ow, g->atoms);
     CT_TRY(make_random(&t->W, 0.1, 0));
     CT_TRY(make_random(&t->x, 1, 1));
     CT_TRY(make_random(&t->y, 0.1, 2));
     CT_TRY(make_random(&t->r, 0, 3));
     CT_TRY(make_random(&t->z, 0, 4));
+    CT_TRY(make_random(&t->dz, 1, 5));
+    CT_TRY(make_random(&t->dW, 0, 6));
+    CT_TRY(make_random(&t->q, 0, 7));
+    CT_TRY(make_random(&t->dy, 0, 8));
+    CT_TRY(make_random(&t->dx, 0, 9));
     return ex->ops->conv_pack(ex, &t->conv, &t->W);
 }
 
 static void release(ct_exec *ex, trial *t)
 {
-    ct_free(t->conv.packed);
-    ct_free(t->conv.scratch);
-    ct_free(t->W.data);
-    ct_free(t->x.data);
-    ct_free(t->y.data);
-    ct_free(t->r.data);
-    ct_free(t->z.data);
+    void *const blocks[] = {t->conv.packed, t->conv.scratch, t->W.data,  t->x.data,
+                            t->y.data,      t->r.data,       t->z.data,  t->dW.data,
+                            t->dz.data,     t->q.data,       t->dy.data, t->dx.data};
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        ct_free(blocks[i]);
     ex->ops->conv_destroy(ex, &t->conv);
 }
 
-static csctrl_status step(ct_exec *ex, trial *t)
-{
-    const ct_csc_step args = {.prox = {.eta = 0.3, .lambda = 0.1, .nonneg = true},
-                              .x = &t->x,
-                              .y = &t->y,
-                              .r = &t->r,
-                              .z = &t->z};
+static const ct_prox prox = {.eta = 0.3, .lambda = 0.1, .nonneg = true};
 
-    return ex->ops->csc_step(ex, &t->conv, &args);
+static csctrl_status forward(ct_exec *ex, trial *t)
+{
+    const ct_csc_step step = {.prox = prox, .x = &t->x, .y = &t->y, .r = &t->r, .z = &t->z};
+
+    return ex->ops->csc_step(ex, &t->conv, &step);
+}
+
+static csctrl_status backward(ct_exec *ex, trial *t)
+{
+    const ct_csc_step_grad grad = {.prox = prox,
+                                   .r = &t->r,
+                                   .y = &t->y,
+                                   .z = &t->z,
+                                   .dz = &t->dz,
+                                   .q = &t->q,
+                                   .dy = &t->dy,
+                                   .dx = &t->dx,
+                                   .dW = &t->dW};
+
+    return ex->ops->csc_step_backward(ex, &t->conv, &grad);
 }
 
 /* ---- the choice */
@@ -218,7 +237,12 @@ static double difference(const ct_tensor *a, const ct_tensor *b)
     return sqrt(squares / (all > 0 ? all : 1));
 }
 
-/* ||z - z_ref|| / ||z_ref|| of one step of a few images. */
+static double larger(double a, double b)
+{
+    return a > b || isnan(a) ? a : b;
+}
+
+/* ||a - a_ref|| / ||a_ref|| of one step of a few images: the largest among what it computes. */
 static csctrl_status compare(ct_exec *ex, ct_geom g, ct_way way, double *error)
 {
     ct_ops ops = {0};
@@ -232,16 +256,23 @@ static csctrl_status compare(ct_exec *ex, ct_geom g, ct_way way, double *error)
     CT_GOTO(status, ops.conv_create(&ref, &g, &theirs.conv));
     CT_GOTO(status, bind(ex, &ours));
     CT_GOTO(status, bind(&ref, &theirs));
-    CT_GOTO(status, step(ex, &ours));
-    CT_GOTO(status, step(&ref, &theirs));
+    CT_GOTO(status, forward(ex, &ours));
+    CT_GOTO(status, forward(&ref, &theirs));
     *error = difference(&ours.z, &theirs.z);
+    /* A code at the threshold may fall on either side: one gate for both gradients. */
+    memcpy(theirs.z.data, ours.z.data, ct_tensor_bytes(&ours.z));
+    CT_GOTO(status, backward(ex, &ours));
+    CT_GOTO(status, backward(&ref, &theirs));
+    *error = larger(*error, difference(&ours.dW, &theirs.dW));
+    *error = larger(*error, difference(&ours.dy, &theirs.dy));
+    *error = larger(*error, difference(&ours.dx, &theirs.dx));
 done:
     release(ex, &ours);
     release(&ref, &theirs);
     return status;
 }
 
-/* Seconds of one step, the lowest of some. */
+/* Seconds of one step and its gradient, the lowest of some. */
 static csctrl_status measure(ct_exec *ex, const ct_geom *g, ct_way way, double *seconds)
 {
     trial t = {0};
@@ -249,11 +280,12 @@ static csctrl_status measure(ct_exec *ex, const ct_geom *g, ct_way way, double *
 
     CT_GOTO(status, ct_conv_create_as(ex, g, way, &t.conv));
     CT_GOTO(status, bind(ex, &t));
-    CT_GOTO(status, step(ex, &t));
+    CT_GOTO(status, forward(ex, &t));
     *seconds = INFINITY;
     for (double spent = 0; spent < SECONDS;) {
         const double start = ct_now();
-        CT_GOTO(status, step(ex, &t));
+        CT_GOTO(status, forward(ex, &t));
+        CT_GOTO(status, backward(ex, &t));
         const double taken = ct_now() - start;
         *seconds = taken < *seconds ? taken : *seconds;
         spent += taken;
@@ -320,7 +352,9 @@ csctrl_status ct_tune_choose(ct_exec *ex, const ct_geom *geom, ct_way *way)
     ct_strbuf_add(&tune->lines, "%s: %s\n", key, names[*way]);
     if (tune->lines.failed)
         return CSCTRL_E_NOMEM;
-    return tune->path == NULL
-               ? CSCTRL_OK
-               : ct_fs_write_atomic(tune->path, tune->lines.text, tune->lines.length);
+    /* The choice is made all the same where its file cannot be written. */
+    if (tune->path != NULL &&
+        ct_fs_write_atomic(tune->path, tune->lines.text, tune->lines.length) != CSCTRL_OK)
+        ct_log(CSCTRL_LOG_WARNING, "tune: choices are not kept: %s", csctrl_last_error());
+    return CSCTRL_OK;
 }

@@ -13,7 +13,8 @@
 typedef struct ct_tune ct_tune;
 
 /* *out = NULL when `setting` is NULL or "off". "on" measures; all else is the path of a file, read
- * when it is there and written when a geometry was measured. E_FORMAT with file and line. */
+ * when it is there and written when a geometry was measured (a warning when it cannot be).
+ * E_FORMAT with file and line. */
 csctrl_status ct_tune_create(ct_tune **out, const char *setting);
 void ct_tune_destroy(ct_tune **tune);
 

@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 /* C[i, j] = sum over segments s and steps t of A[a_rows[i] + s a_segment + t a_step] *
- * B[(s length + t) cols + j], or added to C. A convolution that reads its patches in place: one
- call an image. cols is a multiple of CT_LANES. */
+ * B[s length + t, j], or added to C: a convolution that reads its patches in place. cols is a
+ * multiple of CT_LANES. A and B hold operands (operand.h); B lies as
+ * [segments length / deep][cols][deep]. With deep 2, a_step is 1, and length, a_rows and a_segment
+ * are even, so that pairs stay together. */
 typedef struct ct_patch_args {
     int rows, cols, segments, length;
     const void *a, *b;

@@ -27,8 +27,8 @@ static inline size_t ct_sweep_count(int s)
 }
 
 /* The lower triangle of G becomes that of -G^-1; returns logdet G, not finite if G is not. What
- * lies above the diagonal is neither read nor kept. Rows s..ct_sweep_rows(s)-1 are those of the
- * unit matrix. No eigenvalue of G is below `least`, so no pivot is: rounding may not make it
+ * lies above the diagonal may be anything, and is overwritten. Rows s..ct_sweep_rows(s)-1 are those
+ * of the unit matrix. No eigenvalue of G is below `least`, so no pivot is: rounding may not make it
  * less. */
 typedef double ct_sweep_kernel(double *G, int s, double least);
 

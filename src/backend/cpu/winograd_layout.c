@@ -1,4 +1,5 @@
-/* winograd_layout.c - forms by geometry, chunks of images that stay in the cache, memory. */
+/* winograd_layout.c - forms by geometry, chunks of images that stay in the cache (or one image),
+ * memory. */
 #include "backend/cpu/winograd_layout.h"
 
 #include "base/mem.h"
@@ -34,7 +35,8 @@ bool ct_winograd_fits(const ct_geom *g, ct_form form)
 
 bool ct_winograd_pays(const ct_geom *g, ct_form form)
 {
-    const int tiles = tiles_along(form, g->oh) * tiles_along(form, g->ow), tile = ct_tile(form);
+    const int64_t tiles = (int64_t)tiles_along(form, g->oh) * tiles_along(form, g->ow);
+    const int tile = ct_tile(form);
 
     return tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= least_rows[form];
 }
