@@ -109,8 +109,10 @@ static int crop_columns(decoder *d, ct_middle across)
     JDIMENSION left = (JDIMENSION)(across.first > MARGIN ? across.first - MARGIN : 0);
     JDIMENSION count = (JDIMENSION)right - left;
 
-    /* Of the rarer samplings, libjpeg-turbo 2.1 takes scaled chroma for narrower than it is. */
-    if ((int)count == width || d->info.max_h_samp_factor > 2 || d->info.max_v_samp_factor > 2)
+    /* Of the rarer samplings, libjpeg-turbo 2.1 takes scaled chroma for narrower than it is; and
+     * what a progressive file lacks is guessed from blocks around. */
+    if ((int)count == width || d->info.max_h_samp_factor > 2 || d->info.max_v_samp_factor > 2 ||
+        d->info.progressive_mode)
         return 0;
     jpeg_crop_scanline(&d->info, &left, &count);
     return (int)left;
