@@ -28,6 +28,12 @@ static inline const ct_loops *ct_cpu_loops(const ct_exec *ex)
 /* The proximal step in float. */
 ct_shrink ct_cpu_shrink(const ct_prox *prox, double beta);
 
+/* Image, code or other first extent number n of a tensor of floats; NULL stays NULL. */
+static inline float *ct_cpu_at(const ct_tensor *t, int n)
+{
+    return t == NULL ? NULL : (float *)t->data + n * (csctrl_tensor_count(t) / t->shape[0]);
+}
+
 /* Run `loop` over 0..count-1 in chunks of `chunk`, on the threads of the context. */
 void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args);
 
@@ -37,7 +43,7 @@ enum { CT_MAX_SUMS = 2 * CT_GROUP };
 void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, const void *args,
                 double *sums);
 
-/* BLAS, LAPACK and oneDNN take the number of threads from the calling thread's OpenMP setting: call
+/* BLAS and oneDNN take the number of threads from the calling thread's OpenMP setting: call
  * this before any of them, and them outside parallel regions only. */
 void ct_cpu_use_threads(const ct_exec *ex);
 

@@ -5,7 +5,6 @@
  * lie (BLAS). Of the rest, few image channels go to our own loops and more to oneDNN; where oneDNN
  * has no fast implementation our own loops step in. */
 #include <cblas.h>
-#include <string.h>
 
 #include "backend/cpu/cpu_conv.h"
 #include "backend/cpu/cpu_direct.h"

@@ -386,30 +386,24 @@ void ct_direct_dict_grad(const ct_exec *ex, const ct_direct *d, double scale, co
 
 /* ---- a whole FISTA step, image by image */
 
-/* Image or code number n; NULL stays NULL. */
-static float *at(const ct_tensor *t, int n)
-{
-    return t == NULL ? NULL : (float *)t->data + n * (csctrl_tensor_count(t) / t->shape[0]);
-}
-
 static void step_image(const ct_exec *ex, const ct_direct *d, const float *packed,
                        const ct_csc_step *s, int n, float *frame)
 {
     const ct_geom *g = &d->g;
     const ct_loops *loops = ct_cpu_loops(ex);
     const int64_t pixels = (int64_t)g->h * g->w * g->c, row = (int64_t)g->ow * g->atoms;
-    const float *r = at(s->x, n);
-    const ct_csc_args update = {.grad = at(s->z, n),
-                                .y = at(s->y, n),
-                                .z_prev = at(s->z_prev, n),
-                                .z_next = at(s->z, n),
-                                .y_next = at(s->y_next, n),
+    const float *r = ct_cpu_at(s->x, n);
+    const ct_csc_args update = {.grad = ct_cpu_at(s->z, n),
+                                .y = ct_cpu_at(s->y, n),
+                                .z_prev = ct_cpu_at(s->z_prev, n),
+                                .z_next = ct_cpu_at(s->z, n),
+                                .y_next = ct_cpu_at(s->y_next, n),
                                 .shrink = ct_cpu_shrink(&s->prox, s->beta)};
 
     if (s->y != NULL) { /* r = x - A y */
-        synthesise_image(d, packed, at(s->y, n), frame, at(s->r, n));
-        loops->axpby(&(ct_axpby_args){.x = r, .y = at(s->r, n), .a = 1, .b = -1}, 0, pixels);
-        r = at(s->r, n);
+        synthesise_image(d, packed, ct_cpu_at(s->y, n), frame, ct_cpu_at(s->r, n));
+        loops->axpby(&(ct_axpby_args){.x = r, .y = ct_cpu_at(s->r, n), .a = 1, .b = -1}, 0, pixels);
+        r = ct_cpu_at(s->r, n);
     }
     frame_image(d, r, frame);
     const void *operands = frame_operands(d, frame);
@@ -440,30 +434,31 @@ static void step_backward_image(const ct_exec *ex, const ct_direct *d, const flo
     const int64_t pixels = (int64_t)d->g.h * d->g.w * d->g.c;
     const int64_t codes = (int64_t)d->g.oh * d->g.ow * d->g.atoms;
     const float eta = (float)g->prox.eta;
-    float *gs = at(g->dz, n), *q = at(g->q, n);
-    const ct_gate_args gate = {.gate = at(g->z, n),
+    float *gs = ct_cpu_at(g->dz, n), *q = ct_cpu_at(g->q, n);
+    const ct_gate_args gate = {.gate = ct_cpu_at(g->z, n),
                                .from = gs,
                                .to = gs,
                                .factor = (float)(g->prox.eta / (1 + g->prox.mu * g->prox.eta))};
 
     loops->gate(&gate, 0, codes);
     if (g->dW != NULL)
-        add_image(ex, d, at(g->r, n), gs, frame, dB);
+        add_image(ex, d, ct_cpu_at(g->r, n), gs, frame, dB);
     if (g->dx == NULL && g->y == NULL)
         return;
     synthesise_image(d, packed, gs, frame, q);
     if (g->dx != NULL)
-        loops->axpby(&(ct_axpby_args){.x = q, .y = at(g->dx, n), .a = 1, .b = g->add_dx ? 1.F : 0},
-                     0, pixels);
+        loops->axpby(
+            &(ct_axpby_args){.x = q, .y = ct_cpu_at(g->dx, n), .a = 1, .b = g->add_dx ? 1.F : 0}, 0,
+            pixels);
     if (g->y == NULL)
         return;
     loops->axpby(&(ct_axpby_args){.x = q, .y = q, .a = -1}, 0, pixels);
     if (g->dW != NULL)
-        add_image(ex, d, q, at(g->y, n), frame, dB);
+        add_image(ex, d, q, ct_cpu_at(g->y, n), frame, dB);
     else
         frame_image(d, q, frame);
-    loops->axpby(&(ct_axpby_args){.x = gs, .y = at(g->dy, n), .a = 1 / eta}, 0, codes);
-    analyse_rows(d, packed, frame_operands(d, frame), 0, d->g.oh, true, at(g->dy, n));
+    loops->axpby(&(ct_axpby_args){.x = gs, .y = ct_cpu_at(g->dy, n), .a = 1 / eta}, 0, codes);
+    analyse_rows(d, packed, frame_operands(d, frame), 0, d->g.oh, true, ct_cpu_at(g->dy, n));
 }
 
 void ct_direct_step_backward(const ct_exec *ex, const ct_direct *d, const float *packed,

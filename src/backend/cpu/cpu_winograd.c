@@ -257,21 +257,15 @@ static bool next_chunk(stage *s, int *first)
     return s->images > 0;
 }
 
-/* Where image or code number `first` lies; NULL stays NULL. */
-static float *at(const ct_tensor *t, int first)
-{
-    return t == NULL ? NULL : (float *)t->data + first * (csctrl_tensor_count(t) / t->shape[0]);
-}
-
 void ct_winograd_analysis(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
                           const ct_tensor *img, ct_tensor *code)
 {
     stage s = begin_stages(ex, w, conv);
 
     for (int first = 0; next_chunk(&s, &first);) {
-        image_side(&s, (ct_image_side){.x = at(img, first), .forward = true});
+        image_side(&s, (ct_image_side){.x = ct_cpu_at(img, first), .forward = true});
         to_code(&s);
-        code_out(&s, (ct_code_out){.kind = CT_CODE_PLAIN, .code = at(code, first)});
+        code_out(&s, (ct_code_out){.kind = CT_CODE_PLAIN, .code = ct_cpu_at(code, first)});
     }
 }
 
@@ -281,9 +275,9 @@ void ct_winograd_synthesis(ct_exec *ex, const ct_winograd *w, const ct_conv *con
     stage s = begin_stages(ex, w, conv);
 
     for (int first = 0; next_chunk(&s, &first);) {
-        code_in(&s, s.m.P, (ct_code_in){.code = at(code, first), .factor = 1});
+        code_in(&s, s.m.P, (ct_code_in){.code = ct_cpu_at(code, first), .factor = 1});
         to_image(&s);
-        image_side(&s, (ct_image_side){.adjoint = true, .out = at(img, first)});
+        image_side(&s, (ct_image_side){.adjoint = true, .out = ct_cpu_at(img, first)});
     }
 }
 
@@ -293,8 +287,8 @@ void ct_winograd_dict_grad(ct_exec *ex, const ct_winograd *w, const ct_conv *con
     stage s = begin_stages(ex, w, conv);
 
     for (int first = 0; next_chunk(&s, &first);) {
-        image_side(&s, (ct_image_side){.x = at(img, first), .forward = true});
-        code_in(&s, s.m.P, (ct_code_in){.code = at(code, first), .factor = 1});
+        image_side(&s, (ct_image_side){.x = ct_cpu_at(img, first), .forward = true});
+        code_in(&s, s.m.P, (ct_code_in){.code = ct_cpu_at(code, first), .factor = 1});
         to_weights(&s, s.m.P, first > 0);
     }
     add_gradient(&s, scale, dW);
@@ -306,21 +300,21 @@ void ct_winograd_step(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
     stage s = begin_stages(ex, w, conv);
 
     for (int first = 0; next_chunk(&s, &first);) {
-        ct_image_side residual = {.x = at(step->x, first), .forward = true};
+        ct_image_side residual = {.x = ct_cpu_at(step->x, first), .forward = true};
         if (step->y != NULL) {
-            code_in(&s, s.m.P, (ct_code_in){.code = at(step->y, first), .factor = 1});
+            code_in(&s, s.m.P, (ct_code_in){.code = ct_cpu_at(step->y, first), .factor = 1});
             to_image(&s);
             residual.adjoint = true;
-            residual.out = at(step->r, first);
+            residual.out = ct_cpu_at(step->r, first);
         }
         image_side(&s, residual);
         to_code(&s);
         code_out(&s, (ct_code_out){.kind = CT_CODE_STEP,
-                                   .code = at(step->z, first),
+                                   .code = ct_cpu_at(step->z, first),
                                    .shrink = ct_cpu_shrink(&step->prox, step->beta),
-                                   .y = at(step->y, first),
-                                   .z_prev = at(step->z_prev, first),
-                                   .y_next = at(step->y_next, first)});
+                                   .y = ct_cpu_at(step->y, first),
+                                   .z_prev = ct_cpu_at(step->z_prev, first),
+                                   .y_next = ct_cpu_at(step->y_next, first)});
     }
 }
 
@@ -333,31 +327,31 @@ void ct_winograd_step_backward(ct_exec *ex, const ct_winograd *w, const ct_conv 
 
     for (int first = 0; next_chunk(&s, &first);) {
         code_in(&s, s.m.P,
-                (ct_code_in){.code = at(g->dz, first),
-                             .gate = at(g->z, first),
+                (ct_code_in){.code = ct_cpu_at(g->dz, first),
+                             .gate = ct_cpu_at(g->z, first),
                              .factor = (float)g->prox.eta * slope});
         if (g->dx != NULL || g->y != NULL) {
             to_image(&s);
             image_side(&s, (ct_image_side){.adjoint = true,
                                            .forward = g->y != NULL,
-                                           .out = at(g->dx, first),
+                                           .out = ct_cpu_at(g->dx, first),
                                            .add = g->add_dx});
         }
         if (g->y != NULL) {
             to_code(&s);
             code_out(&s, (ct_code_out){.kind = CT_CODE_BACKWARD,
-                                       .code = at(g->dy, first),
-                                       .dz = at(g->dz, first),
-                                       .gate = at(g->z, first),
+                                       .code = ct_cpu_at(g->dy, first),
+                                       .dz = ct_cpu_at(g->dz, first),
+                                       .gate = ct_cpu_at(g->z, first),
                                        .factor = slope});
         }
         if (g->dW == NULL)
             continue;
         if (g->y != NULL) {
-            code_in(&s, s.m.Y, (ct_code_in){.code = at(g->y, first), .factor = -1});
+            code_in(&s, s.m.Y, (ct_code_in){.code = ct_cpu_at(g->y, first), .factor = -1});
             to_weights(&s, s.m.Y, first > 0);
         }
-        image_side(&s, (ct_image_side){.x = at(g->r, first), .forward = true});
+        image_side(&s, (ct_image_side){.x = ct_cpu_at(g->r, first), .forward = true});
         to_weights(&s, s.m.P, first > 0 || g->y != NULL);
     }
     if (g->dW != NULL)
