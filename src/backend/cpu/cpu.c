@@ -109,9 +109,13 @@ void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, 
 {
     const int64_t pieces = ex->threads == 1 ? 1 : (count + chunk - 1) / chunk;
 
+    if (pieces <= 1 && omp_get_level() == 0) {
+        loop(args, 0, count);
+        return;
+    }
     chunk = pieces <= 1 ? count : chunk;
-    /* Also with one thread: within the caller's own team this one would have another number than 0,
-     * which loops take to find their memory. */
+    /* Within the caller's own team also with one thread, which there has another number than 0: by
+     * its number a loop finds its memory. */
 #pragma omp parallel for num_threads(ex->threads) schedule(dynamic) if (pieces > 1)
     for (int64_t i = 0; i < pieces; i++)
         loop(args, i * chunk, i + 1 == pieces ? count : (i + 1) * chunk);
