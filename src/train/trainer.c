@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "model/checkpoint.h"
 #include "train/rundir.h"
+#include "train/save.h"
 
 static csctrl_status open_data(csctrl_trainer *t)
 {
@@ -129,6 +130,8 @@ static csctrl_status continue_run(csctrl_trainer *t, const csctrl_config *config
         return CSCTRL_E_NOMEM;
     CT_TRY(ct_rundir_rewind(run_dir, t->model->step));
     CT_TRY(ct_rundir_write_config(run_dir, t->config));
+    /* A run killed after its last save still has what that save was to replace. */
+    CT_TRY(ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last")));
     return start_loader(t);
 }
 

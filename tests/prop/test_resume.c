@@ -192,6 +192,13 @@ static void test_unfinished_checkpoint(void **state)
     csctrl_trainer_destroy(&t);
     expect_same_folder(temp_path(state, "whole/checkpoints/step-00000010"),
                        temp_path(state, "parts/checkpoints/step-00000010"));
+    /* Killed after the last save and before the one that it replaces was removed. */
+    const char *one[] = {"train.keep_last=1"};
+    expect_ok(ct_fs_mkdirs(temp_path(state, "parts/checkpoints/step-00000001")));
+    expect_ok(csctrl_trainer_resume(&t, run, one, 1));
+    csctrl_trainer_destroy(&t);
+    assert_false(ct_fs_exists(temp_path(state, "parts/checkpoints/step-00000001")));
+    assert_true(ct_fs_exists(temp_path(state, "parts/checkpoints/step-00000010")));
     csctrl_config_destroy(&config);
     free(run);
 }
