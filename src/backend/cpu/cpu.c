@@ -11,20 +11,18 @@
 #include "backend/ref/ref.h"
 #include "base/mem.h"
 
-#define USE_KERNELS(cpu, isa)                                                                      \
-    do {                                                                                           \
-        (cpu)->loops = &ct_loops_##isa;                                                            \
-        (cpu)->float_patches = &ct_patches_##isa;                                                  \
-        (cpu)->rates = &ct_rate_loops_##isa;                                                       \
-        (cpu)->product = ct_product_##isa;                                                         \
-        (cpu)->patches = &ct_patches_##isa;                                                        \
-        (cpu)->winograd = &ct_winograd_##isa;                                                      \
-    } while (0)
 #define USE_PRODUCTS(cpu, isa)                                                                     \
     do {                                                                                           \
         (cpu)->product = ct_product_##isa;                                                         \
         (cpu)->patches = &ct_patches_##isa;                                                        \
         (cpu)->winograd = &ct_winograd_##isa;                                                      \
+    } while (0)
+#define USE_KERNELS(cpu, isa)                                                                      \
+    do {                                                                                           \
+        (cpu)->loops = &ct_loops_##isa;                                                            \
+        (cpu)->float_patches = &ct_patches_##isa;                                                  \
+        (cpu)->rates = &ct_rate_loops_##isa;                                                       \
+        USE_PRODUCTS(cpu, isa);                                                                    \
     } while (0)
 
 static void choose_kernels(ct_isa isa, bool bf16, ct_cpu *cpu)

@@ -78,35 +78,32 @@ static bool winograd_form(ct_way way, ct_form *form)
     }
 }
 
-int ct_conv_ways(const ct_geom *g, ct_way ways[CT_WAYS])
+bool ct_conv_fits(const ct_geom *g, ct_way way)
 {
-    int count = 0;
+    ct_form form = CT_F11;
 
-    for (int way = 0; way < CT_WAYS; way++) {
-        ct_form form = CT_F11;
-        const bool fits = winograd_form((ct_way)way, &form) ? ct_winograd_fits(g, form)
-                          : way == CT_WAY_BLAS              ? is_flat(g)
-                          : way == CT_WAY_ONEDNN            ? g->kernel > 1
-                                                            : true;
-        if (fits)
-            ways[count++] = (ct_way)way;
-    }
-    return count;
+    if (winograd_form(way, &form))
+        return ct_winograd_fits(g, form);
+    return way == CT_WAY_BLAS ? is_flat(g) : way != CT_WAY_ONEDNN || g->kernel > 1;
 }
 
-/* The first of the ways that has work enough. */
+/* Whether there is work enough for a way that fits. */
+static bool pays(const ct_geom *g, ct_way way)
+{
+    ct_form form = CT_F11;
+
+    if (winograd_form(way, &form))
+        return ct_winograd_pays(g, form);
+    return way != CT_WAY_ONEDNN || g->c > FEW_CHANNELS;
+}
+
 static ct_way rule(const ct_geom *g)
 {
-    ct_way ways[CT_WAYS];
-    const int count = ct_conv_ways(g, ways);
+    int way = 0;
 
-    for (int i = 0; i < count; i++) {
-        ct_form form = CT_F11;
-        if (winograd_form(ways[i], &form) ? ct_winograd_pays(g, form)
-                                          : ways[i] != CT_WAY_ONEDNN || g->c > FEW_CHANNELS)
-            return ways[i];
-    }
-    return CT_WAY_DIRECT;
+    while (way < CT_WAY_DIRECT && !(ct_conv_fits(g, (ct_way)way) && pays(g, (ct_way)way)))
+        way++;
+    return (ct_way)way;
 }
 
 /* oneDNN stays away from 1x1 atoms: its strided weight gradient overruns its workspace

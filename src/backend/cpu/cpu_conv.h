@@ -16,8 +16,8 @@ typedef enum ct_way {
     CT_WAYS
 } ct_way;
 
-/* Which ways a geometry can go, in order; how many. Never 0. */
-int ct_conv_ways(const ct_geom *geom, ct_way ways[CT_WAYS]);
+/* Whether a geometry can go this way; DIRECT always. */
+bool ct_conv_fits(const ct_geom *geom, ct_way way);
 
 /* conv_create of ops.h by a way that fits. */
 csctrl_status ct_conv_create_as(ct_exec *ex, const ct_geom *geom, ct_way way, ct_conv *conv);

@@ -33,11 +33,6 @@ static int round_up(int n, int unit)
     return (n + unit - 1) / unit * unit;
 }
 
-static size_t max_size(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static void fill_tables(ct_direct *d)
 {
     const ct_geom *g = &d->g;
@@ -66,6 +61,7 @@ ct_direct *ct_direct_create(const ct_exec *ex, const ct_geom *geom)
 {
     const ct_geom *g = geom;
     const size_t pixels = (size_t)g->oh * (size_t)g->ow;
+    const size_t codes = (size_t)g->ow * (size_t)g->atoms; /* numbers in a row */
     const int taps = g->kernel * g->kernel * g->c;
     ct_direct *d =
         ct_calloc(1, sizeof *d + (pixels + (size_t)taps + (size_t)g->ow) * sizeof(int64_t));
@@ -88,7 +84,7 @@ ct_direct *ct_direct_create(const ct_exec *ex, const ct_geom *geom)
     d->kernels = is_paired(d) ? ((const ct_cpu *)ex->state)->patches
                               : ((const ct_cpu *)ex->state)->float_patches;
     if (d->kernels->deep > 1)
-        d->operands = max_size(d->frame, (size_t)g->ow * (size_t)d->atoms);
+        d->operands = d->frame > codes ? d->frame : codes;
     d->partials = (int)(PARTIAL_BYTES / ((size_t)taps * (size_t)d->atoms * sizeof(float)));
     d->partials = d->partials > MAX_PARTIALS ? MAX_PARTIALS : d->partials;
     d->partials = d->partials > g->n ? g->n : d->partials;

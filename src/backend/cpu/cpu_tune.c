@@ -150,14 +150,18 @@ typedef struct trial {
     ct_tensor dW, dz, q, dy, dx; /* of its gradient */
 } trial;
 
+static csctrl_status make_zero(ct_tensor *t)
+{
+    t->data = ct_alloc_arena(ct_tensor_bytes(t));
+    return t->data != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+}
+
 static csctrl_status make_random(ct_tensor *t, double scale, uint32_t sub)
 {
     const ct_rng rng = ct_rng_make(0, CT_RNG_TUNE, sub);
-    float *values = ct_alloc_arena(ct_tensor_bytes(t));
 
-    t->data = values;
-    if (values == NULL)
-        return CSCTRL_E_NOMEM;
+    CT_TRY(make_zero(t));
+    float *values = t->data;
     for (int64_t i = 0; i < csctrl_tensor_count(t); i++)
         values[i] = (float)(scale * (2 * ct_rng_uniform(&rng, (uint64_t)i) - 1));
     return CSCTRL_OK;
@@ -177,13 +181,10 @@ static csctrl_status bind(ct_exec *ex, trial *t)
     CT_TRY(make_random(&t->W, 0.1, 0));
     CT_TRY(make_random(&t->x, 1, 1));
     CT_TRY(make_random(&t->y, 0.1, 2));
-    CT_TRY(make_random(&t->r, 0, 3));
-    CT_TRY(make_random(&t->z, 0, 4));
-    CT_TRY(make_random(&t->dz, 1, 5));
-    CT_TRY(make_random(&t->dW, 0, 6));
-    CT_TRY(make_random(&t->q, 0, 7));
-    CT_TRY(make_random(&t->dy, 0, 8));
-    CT_TRY(make_random(&t->dx, 0, 9));
+    CT_TRY(make_random(&t->dz, 1, 3));
+    ct_tensor *const zero[] = {&t->r, &t->z, &t->dW, &t->q, &t->dy, &t->dx};
+    for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
+        CT_TRY(make_zero(zero[i]));
     return ex->ops->conv_pack(ex, &t->conv, &t->W);
 }
 
@@ -297,24 +298,24 @@ done:
 
 static csctrl_status fastest(ct_exec *ex, const ct_geom *g, const char *key, ct_way *way)
 {
-    ct_way ways[CT_WAYS];
-    const int count = ct_conv_ways(g, ways);
     double best = INFINITY;
 
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < CT_WAYS; i++) {
         double error = 0, seconds = 0;
-        CT_TRY(compare(ex, *g, ways[i], &error));
+        if (!ct_conv_fits(g, (ct_way)i))
+            continue;
+        CT_TRY(compare(ex, *g, (ct_way)i, &error));
         if (!(error <= (ex->bf16 ? CLOSE_BF16 : CLOSE))) {
             ct_log(CSCTRL_LOG_WARNING,
-                   "tune: %s: %s differs from the reference by %.2g and is not used", key,
-                   names[ways[i]], error);
+                   "tune: %s: %s differs from the reference by %.2g and is not used", key, names[i],
+                   error);
             continue;
         }
-        CT_TRY(measure(ex, g, ways[i], &seconds));
-        ct_log(CSCTRL_LOG_DEBUG, "tune: %s: %s takes %.3f ms", key, names[ways[i]], 1e3 * seconds);
+        CT_TRY(measure(ex, g, (ct_way)i, &seconds));
+        ct_log(CSCTRL_LOG_DEBUG, "tune: %s: %s takes %.3f ms", key, names[i], 1e3 * seconds);
         if (seconds < best) {
             best = seconds;
-            *way = ways[i];
+            *way = (ct_way)i;
         }
     }
     if (isinf(best))
@@ -324,17 +325,6 @@ static csctrl_status fastest(ct_exec *ex, const ct_geom *g, const char *key, ct_
     return CSCTRL_OK;
 }
 
-static bool fits(const ct_geom *g, ct_way way)
-{
-    ct_way ways[CT_WAYS];
-    const int count = ct_conv_ways(g, ways);
-
-    for (int i = 0; i < count; i++)
-        if (ways[i] == way)
-            return true;
-    return false;
-}
-
 csctrl_status ct_tune_choose(ct_exec *ex, const ct_geom *geom, ct_way *way)
 {
     ct_tune *tune = ((ct_cpu *)ex->state)->tune;
@@ -342,7 +332,7 @@ csctrl_status ct_tune_choose(ct_exec *ex, const ct_geom *geom, ct_way *way)
 
     key_of(ex, geom, key);
     if (find_line(tune, key, way)) {
-        if (!fits(geom, *way))
+        if (!ct_conv_fits(geom, *way))
             return ct_fail(CSCTRL_E_FORMAT,
                            "%s: %s: %s does not fit; remove the line to measure anew", tune->path,
                            key, names[*way]);
