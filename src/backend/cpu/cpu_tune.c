@@ -182,9 +182,12 @@ static csctrl_status bind(ct_exec *ex, trial *t)
     CT_TRY(make_random(&t->x, 1, 1));
     CT_TRY(make_random(&t->y, 0.1, 2));
     CT_TRY(make_random(&t->dz, 1, 3));
-    ct_tensor *const zero[] = {&t->r, &t->z, &t->dW, &t->q, &t->dy, &t->dx};
-    for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
-        CT_TRY(make_zero(zero[i]));
+    CT_TRY(make_zero(&t->r));
+    CT_TRY(make_zero(&t->z));
+    CT_TRY(make_zero(&t->dW));
+    CT_TRY(make_zero(&t->q));
+    CT_TRY(make_zero(&t->dy));
+    CT_TRY(make_zero(&t->dx));
     return ex->ops->conv_pack(ex, &t->conv, &t->W);
 }
 
