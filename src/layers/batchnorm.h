@@ -23,9 +23,13 @@ typedef enum ct_mode {
     CT_MODE_TRAIN, /* the batch's own statistics */
 } ct_mode;
 
-/* y = norm(x); y may be x in CT_MODE_EVAL only, since backward needs x. */
+/* y = norm(x); y may be x where no backward pass follows. */
 csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode,
                                    const ct_tensor *x, ct_tensor *y, ct_batchnorm_pass *pass);
+
+/* The y of that forward in CT_MODE_TRAIN once more, from the statistics that it left in `pass`. */
+csctrl_status ct_batchnorm_again(ct_exec *ex, const ct_batchnorm *norm, const ct_tensor *x,
+                                 const ct_batchnorm_pass *pass, ct_tensor *y);
 
 /* The running statistics follow those of a batch of `rows` = all but the channel dimension of x. */
 csctrl_status ct_batchnorm_follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,

@@ -5,7 +5,8 @@
 
 #include "layers/csc.h"
 
-csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom, ct_plan *plan)
+csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom, ct_plan *plan,
+                              int now)
 {
     ct_geom one = *geom;
 
@@ -14,9 +15,9 @@ csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom,
     power->v = power->next = ct_code_shape(ex->dtype, &one);
     power->image = ct_image_shape(ex->dtype, &one);
     ct_plan_tensor(plan, CT_STATE, &power->v, CT_FOREVER);
-    ct_plan_tensor(plan, CT_SCRATCH, &power->next, CT_FOREVER);
-    ct_plan_tensor(plan, CT_SCRATCH, &power->image, CT_FOREVER);
-    ct_plan_bytes(plan, CT_PARAM, &power->conv.packed, power->conv.packed_bytes, CT_FOREVER);
+    ct_plan_tensor(plan, CT_SCRATCH, &power->next, now, now);
+    ct_plan_tensor(plan, CT_SCRATCH, &power->image, now, now);
+    ct_plan_bytes(plan, CT_SCRATCH, &power->conv.packed, power->conv.packed_bytes, now, now);
     return CSCTRL_OK;
 }
 

@@ -14,8 +14,9 @@ typedef struct ct_power {
 } ct_power;
 
 /* Creates the one-image operator and declares its buffers, but for conv.scratch, which its caller
- * binds. */
-csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom, ct_plan *plan);
+ * binds. Scratch, the packed dictionary included, is in use at time `now`. */
+csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom, ct_plan *plan,
+                              int now);
 void ct_power_destroy(ct_exec *ex, ct_power *power);
 
 /* Pack W, run `iterations` of v <- A* A v / |v| and give |A* A v| for the last unit v: an estimate

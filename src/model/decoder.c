@@ -18,7 +18,7 @@ csctrl_status ct_decoder_pass_create(csctrl_model *model, ct_decoder_pass *pass,
     const int depth = model->arch.depth;
     const ct_class kind = saved ? CT_SAVED : CT_SCRATCH;
 
-    *pass = (ct_decoder_pass){.saved = saved};
+    *pass = (ct_decoder_pass){0};
     for (int l = depth - 1; l >= 1; l--) {
         ct_decoder_layer_pass *p = &pass->layers[l];
         const ct_geom *geom = &model->layers[l].conv.geom;
@@ -26,8 +26,6 @@ csctrl_status ct_decoder_pass_create(csctrl_model *model, ct_decoder_pass *pass,
         p->s = p->h = ct_image_shape(dtype, geom);
         p->norm.mean = p->norm.var = CT_SHAPE(dtype, geom->c);
         ct_plan_tensor(model->plan, kind, &p->s, saved ? first : now, saved ? last : now + 1);
-        if (saved)
-            ct_plan_tensor(model->plan, kind, &p->h, first, last);
         ct_plan_tensor(model->plan, kind, &p->norm.mean, saved ? first : now, saved ? last : now);
         ct_plan_tensor(model->plan, kind, &p->norm.var, saved ? first : now, saved ? last : now);
     }
@@ -41,16 +39,16 @@ csctrl_status ct_decoder_pass_create(csctrl_model *model, ct_decoder_pass *pass,
 void ct_decoder_pass_bind(const csctrl_model *model, ct_decoder_pass *pass)
 {
     for (int l = 1; l < model->arch.depth; l++)
-        if (!pass->saved)
-            pass->layers[l].h.data = pass->layers[l].s.data;
+        pass->layers[l].h.data = model->infer_decoder->layers[l].s.data;
 }
 
 void ct_decoder_grad_declare(csctrl_model *model, ct_decoder_grad *grad)
 {
     for (int l = 1; l < model->arch.depth; l++) {
         const int now = CT_TIME_DECODE_GRAD + l;
-        grad->d[l] = ct_image_shape(model->ex->dtype, &model->layers[l].conv.geom);
+        grad->d[l] = grad->h[l] = ct_image_shape(model->ex->dtype, &model->layers[l].conv.geom);
         ct_plan_tensor(model->plan, CT_SCRATCH, &grad->d[l], now - 1, now);
+        ct_plan_tensor(model->plan, CT_SCRATCH, &grad->h[l], now - 1, now);
     }
 }
 
@@ -77,6 +75,21 @@ csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_
     return ops->act(model->ex, CT_TANH, 0.0, xhat, xhat);
 }
 
+/* *code: what layer l was given, computed again where it is not the decoder's input. */
+static csctrl_status code_again(csctrl_model *model, int l, ct_decoder_pass *pass,
+                                ct_decoder_grad *grad, const ct_tensor **code)
+{
+    if (l + 1 == model->arch.depth) {
+        *code = &pass->code;
+        return CSCTRL_OK;
+    }
+    const ct_decoder_layer_pass *p = &pass->layers[l + 1];
+    ct_tensor *h = &grad->h[l + 1];
+    *code = h;
+    CT_TRY(ct_batchnorm_again(model->ex, &model->layers[l + 1].decoder_norm, &p->s, &p->norm, h));
+    return model->ex->ops->act(model->ex, CT_RELU, 0.0, h, h);
+}
+
 csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct_decoder_grad *grad,
                                   const ct_tensor *xhat, ct_tensor *dxhat)
 {
@@ -88,13 +101,14 @@ csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct
     for (int l = 0; l < depth; l++) {
         ct_layer *layer = &model->layers[l];
         ct_conv *conv = ct_layer_synthesis(layer, model->arch.tied);
-        const ct_tensor *code = l + 1 < depth ? &pass->layers[l + 1].h : &pass->code;
+        const ct_tensor *code = NULL;
         if (l > 0) {
             ct_decoder_layer_pass *p = &pass->layers[l];
-            CT_TRY(ops->act_backward(model->ex, CT_RELU, 0.0, &p->h, d, d));
+            CT_TRY(ops->act_backward(model->ex, CT_RELU, 0.0, &grad->h[l], d, d));
             CT_TRY(
                 ct_batchnorm_backward(model->ex, &layer->decoder_norm, &p->s, &p->norm, true, d));
         }
+        CT_TRY(code_again(model, l, pass, grad, &code));
         CT_TRY(ops->dict_grad(model->ex, conv, 1.0, d, code,
                               ct_layer_synthesis_grad(layer, model->arch.tied)));
         if (l + 1 < depth) {

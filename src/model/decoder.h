@@ -5,21 +5,22 @@
 
 #include "model/model.h"
 
+/* What one layer keeps of a forward pass: s = A z. h = relu(norm(s)), the codes of the layer before,
+ * is not kept: it lies where s of the model's inference pass does, and the backward pass computes it
+ * again. */
 typedef struct ct_decoder_layer_pass {
-    ct_tensor s; /* A z */
-    ct_tensor
-        h; /* relu(norm(s)): the codes of the layer before; shares s's memory when not saved */
+    ct_tensor s, h;
     ct_batchnorm_pass norm;
 } ct_decoder_layer_pass;
 
 typedef struct ct_decoder_pass {
     ct_decoder_layer_pass layers[CSCTRL_MAX_LAYERS]; /* [0] is not used: its output is xhat */
     ct_tensor code; /* z as the last layer's codes [n, oh, ow, atoms] */
-    bool saved;
 } ct_decoder_pass;
 
 typedef struct ct_decoder_grad {
     ct_tensor d[CSCTRL_MAX_LAYERS]; /* gradient of layer l's h, then of its s; [0] is not used */
+    ct_tensor h[CSCTRL_MAX_LAYERS]; /* of the pass, once more; likewise */
 } ct_decoder_grad;
 
 csctrl_status ct_decoder_pass_create(csctrl_model *model, ct_decoder_pass *pass, bool saved,

@@ -8,6 +8,17 @@ static double leaky_slope(void)
     return LEAKY_PERCENT / 100.0;
 }
 
+/* Whether h differs from the codes. */
+static bool is_changed(const ct_layer *layer)
+{
+    return layer->has_norm || layer->has_act;
+}
+
+static ct_tensor *codes(const csctrl_model *model, const ct_encoder_pass *pass, int l)
+{
+    return &pass->layers[l].csc.z[model->layers[l].csc.steps - 1];
+}
+
 static bool is_spatial(const csctrl_model *model)
 {
     return model->arch.layers[model->arch.depth - 1].geom.oh > 1;
@@ -27,8 +38,6 @@ csctrl_status ct_encoder_pass_create(csctrl_model *model, ct_encoder_pass *pass,
         CT_TRY(ct_csc_pass_create(&p->csc, &layer->csc, dtype, saved, model->plan,
                                   saved ? first : now, saved ? last : now, saved ? last : now + 1));
         p->h = ct_code_shape(dtype, &layer->conv.geom);
-        if (saved && (layer->has_norm || layer->has_act))
-            ct_plan_tensor(model->plan, CT_SAVED, &p->h, first, last);
         p->norm.mean = p->norm.var = CT_SHAPE(dtype, layer->conv.geom.atoms);
         if (layer->has_norm) {
             ct_plan_tensor(model->plan, saved ? CT_SAVED : CT_SCRATCH, &p->norm.mean,
@@ -51,10 +60,10 @@ void ct_encoder_pass_bind(const csctrl_model *model, ct_encoder_pass *pass)
 {
     for (int l = 0; l < model->arch.depth; l++) {
         ct_encoder_layer_pass *p = &pass->layers[l];
-        const ct_csc *csc = &model->layers[l].csc;
-        ct_csc_pass_bind(&p->csc, csc);
-        if (p->h.data == NULL)
-            p->h.data = p->csc.z[csc->steps - 1].data;
+        ct_csc_pass_bind(&p->csc, &model->layers[l].csc);
+        p->h.data = (is_changed(&model->layers[l]) ? codes(model, model->infer_encoder, l)
+                                                   : codes(model, pass, l))
+                        ->data;
     }
     if (!is_spatial(model))
         pass->flat.data = pass->layers[model->arch.depth - 1].h.data;
@@ -74,6 +83,9 @@ void ct_encoder_grad_declare(csctrl_model *model, ct_encoder_grad *grad)
         const int now = CT_TIME_ENCODE_GRAD + depth - l;
         ct_csc_grad_declare(&grad->layers[l], &model->layers[l].csc, model->ex->dtype, model->plan,
                             now - 1, now, now);
+        grad->h[l] = ct_code_shape(model->ex->dtype, &model->layers[l].conv.geom);
+        if (l + 1 < depth) /* input of layer l + 1, then output of layer l */
+            ct_plan_tensor(model->plan, CT_SCRATCH, &grad->h[l], now - 1, now);
     }
     grad->flat = CT_SHAPE(model->ex->dtype, model->batch, model->arch.features);
     if (is_spatial(model))
@@ -101,24 +113,40 @@ csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_
     for (int l = 0; l < model->arch.depth; l++) {
         ct_layer *layer = &model->layers[l];
         ct_encoder_layer_pass *p = &pass->layers[l];
-        const ct_tensor *codes = &p->csc.z[layer->csc.steps - 1];
+        const ct_tensor *c = codes(model, pass, l);
         CT_TRY(codes_forward(model, l, x, &p->csc));
         if (zeros != NULL) {
-            const ct_tensor seen = ct_tensor_head(codes, count);
+            const ct_tensor seen = ct_tensor_head(c, count);
             double found = 0.0;
             CT_TRY(ops->count_zeros(model->ex, &seen, &found));
             zeros[l] += found;
         }
         if (layer->has_norm)
-            CT_TRY(ct_batchnorm_forward(model->ex, &layer->norm, mode, codes, &p->h, &p->norm));
+            CT_TRY(ct_batchnorm_forward(model->ex, &layer->norm, mode, c, &p->h, &p->norm));
         if (layer->has_act)
-            CT_TRY(ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(),
-                            layer->has_norm ? &p->h : codes, &p->h));
+            CT_TRY(ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(), layer->has_norm ? &p->h : c,
+                            &p->h));
         x = &p->h;
     }
     if (is_spatial(model))
         CT_TRY(ops->to_nchw(model->ex, x, &pass->flat));
     return ops->sphere(model->ex, &pass->flat, z, &pass->length);
+}
+
+/* *h: h of layer l, computed again where it is not the codes. */
+static csctrl_status h_again(csctrl_model *model, int l, ct_encoder_pass *pass,
+                             ct_encoder_grad *grad, const ct_tensor **h)
+{
+    const ct_layer *layer = &model->layers[l];
+    const ct_tensor *c = codes(model, pass, l);
+
+    *h = is_changed(layer) ? &grad->h[l] : c;
+    if (layer->has_norm)
+        CT_TRY(ct_batchnorm_again(model->ex, &layer->norm, c, &pass->layers[l].norm, &grad->h[l]));
+    if (layer->has_act)
+        CT_TRY(model->ex->ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(),
+                                   layer->has_norm ? &grad->h[l] : c, &grad->h[l]));
+    return CSCTRL_OK;
 }
 
 /* dz of layer l is in grad->layers[l].dz; dx: gradient of its input. */
@@ -129,14 +157,16 @@ static csctrl_status layer_backward(csctrl_model *model, int l, ct_encoder_pass 
     ct_layer *layer = &model->layers[l];
     ct_encoder_layer_pass *p = &pass->layers[l];
     ct_tensor *d = &grad->layers[l].dz;
-    const ct_tensor *x = l > 0 ? &pass->layers[l - 1].h : pass->x;
+    const ct_tensor *x = pass->x;
     ct_tensor *dW = learn ? &layer->dW : NULL;
 
+    if (l > 0)
+        CT_TRY(h_again(model, l - 1, pass, grad, &x));
     if (layer->has_act)
-        CT_TRY(ops->act_backward(model->ex, CT_LEAKY_RELU, leaky_slope(), &p->h, d, d));
+        CT_TRY(ops->act_backward(model->ex, CT_LEAKY_RELU, leaky_slope(), &grad->h[l], d, d));
     if (layer->has_norm)
-        CT_TRY(ct_batchnorm_backward(model->ex, &layer->norm, &p->csc.z[layer->csc.steps - 1],
-                                     &p->norm, learn, d));
+        CT_TRY(ct_batchnorm_backward(model->ex, &layer->norm, codes(model, pass, l), &p->norm,
+                                     learn, d));
     if (model->arch.kind == CT_ARCH_CSC)
         return ct_csc_backward(model->ex, &layer->csc, x, &p->csc, &grad->layers[l], dW, dx);
     if (dW != NULL)

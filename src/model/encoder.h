@@ -5,11 +5,12 @@
 
 #include "model/model.h"
 
-/* What one layer keeps of a forward pass. */
+/* What one layer keeps of a forward pass. h, the norm of the codes and the next layer's input, is
+ * not kept: it lies where the codes of the model's inference pass do, and the backward pass computes
+ * it again. */
 typedef struct ct_encoder_layer_pass {
     ct_csc_pass csc;
-    ct_tensor
-        h; /* norm of the codes: the next layer's input; shares the codes' memory when not saved */
+    ct_tensor h;
     ct_batchnorm_pass norm;
 } ct_encoder_layer_pass;
 
@@ -23,6 +24,7 @@ typedef struct ct_encoder_pass {
 /* Scratch of the backward pass, one for all passes of a model. */
 typedef struct ct_encoder_grad {
     ct_csc_grad layers[CSCTRL_MAX_LAYERS];
+    ct_tensor h[CSCTRL_MAX_LAYERS]; /* of the pass, once more; of all layers but the last */
     ct_tensor flat;
 } ct_encoder_grad;
 

@@ -104,7 +104,7 @@ static csctrl_status create_layer(csctrl_model *m, int l)
                       layer->decoder_conv.packed_bytes, CT_FOREVER);
     }
     if (csc)
-        CT_TRY(ct_power_create(m->ex, &layer->power, &geom, m->plan));
+        CT_TRY(ct_power_create(m->ex, &layer->power, &geom, m->plan, CT_TIME_STEP_SIZE + l));
     layer->has_norm = csc || (l > 0 && l + 1 < m->arch.depth);
     layer->has_act = !csc && l + 1 < m->arch.depth;
     return ct_csc_create(&layer->csc, &layer->conv, spec->steps, &prox, m->arch.momentum);

@@ -70,7 +70,8 @@ enum {
     CT_TIME_DECODE = 2000,
     CT_TIME_ENCODE_GRAD = 3000,
     CT_TIME_DECODE_GRAD = 4000,
-    CT_TIME_OBJECTIVE = 5000
+    CT_TIME_OBJECTIVE = 5000,
+    CT_TIME_STEP_SIZE = 6000
 };
 
 /* In three parts, so that a trainer can declare its own buffers in the same plan: begin; (declare

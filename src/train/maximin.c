@@ -114,7 +114,7 @@ static csctrl_status blame_encoder(const ct_game *game, const ct_encoder_pass *p
         if (!is_finite(m->ex, &p->csc.z[m->layers[l].csc.steps - 1]))
             return ct_fail(CSCTRL_E_NUMERIC, "the codes of encoder layer %d for %s are not finite",
                            l, of);
-        if (!is_finite(m->ex, &p->h))
+        if (!is_finite(m->ex, &p->norm.mean) || !is_finite(m->ex, &p->norm.var))
             return ct_fail(CSCTRL_E_NUMERIC, "the norm of encoder layer %d for %s is not finite", l,
                            of);
     }

@@ -30,7 +30,7 @@ static void open_solve(kit *k, solve *s, const ct_geom *g, ct_prox prox)
     KIT_OK(k->ex->ops->conv_pack(k->ex, &s->dict.conv, &s->dict.W));
     KIT_OK(ct_csc_create(&s->layer, &s->dict.conv, STEPS, &prox, true));
     KIT_OK(ct_plan_create(&s->plan));
-    KIT_OK(ct_power_create(k->ex, &s->power, g, s->plan));
+    KIT_OK(ct_power_create(k->ex, &s->power, g, s->plan, 0));
     KIT_OK(ct_csc_pass_create(&s->pass, &s->layer, CSCTRL_F64, false, s->plan, 0, 1, 1));
     KIT_OK(ct_plan_finish(s->plan));
     KIT_OK(ct_plan_allocate(s->plan, NULL));

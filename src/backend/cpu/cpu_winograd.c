@@ -10,6 +10,11 @@
 
 #include <omp.h>
 
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 /* Pieces of a transform for each thread, of which a slower one takes fewer. */
 enum { TURNS = 8 };
 
@@ -33,11 +38,16 @@ static const ct_winograd_kernels *kernels(const stage *s)
     return ((const ct_cpu *)s->ex->state)->winograd;
 }
 
+static float *own_frame(const stage *s)
+{
+    return (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
+}
+
 /* Item after item for each vector of lanes, so that the rows of a panel are written in order. */
 static void side_items(const void *args, int64_t begin, int64_t end)
 {
     const stage *s = args;
-    float *frame = (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
+    float *frame = own_frame(s);
 
     for (int64_t i = begin; i < end; i++)
         s->kernel(s->args, (int)(i % s->items), (int)(i / s->items) * kernels(s)->width, frame);
@@ -88,11 +98,6 @@ static int parts_of(int whole, int part)
     return (whole + part - 1) / part;
 }
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 static void product_items(const void *args, int64_t begin, int64_t end)
 {
     const stage *s = args;
@@ -122,7 +127,7 @@ static void product(stage *s, ct_product p)
     ct_cpu_for(s->ex, s->w->matrices * groups * row_parts, 1, product_items, s);
 }
 
-/* M = V U, I = P Ut, dU (+)= X^T V with X one of P, Y. */
+/* M = V U, I = P Ut */
 static void to_code(stage *s)
 {
     product(s, (ct_product){.a = s->m.V,
@@ -143,18 +148,6 @@ static void to_image(stage *s)
                             .depth = s->w->tiling.g.atoms});
 }
 
-static void to_weights(stage *s, ct_stack X, bool accumulate)
-{
-    product(s, (ct_product){.a = X,
-                            .b = s->m.V,
-                            .c = s->m.dU,
-                            .rows = s->w->tiling.g.atoms,
-                            .cols = s->w->columns,
-                            .depth = s->images * s->w->tiles,
-                            .transposed = true,
-                            .accumulate = accumulate});
-}
-
 /* ---- weights */
 
 static stage begin_stages(const ct_exec *ex, const ct_winograd *w, const ct_conv *conv)
@@ -166,8 +159,8 @@ static stage begin_stages(const ct_exec *ex, const ct_winograd *w, const ct_conv
 typedef struct weights_task {
     const stage *s;
     ct_weights_side side;
-    ct_transpose_args order; /* into the order of side.w, or out of it */
-    ct_axpby_args add;       /* gradient only */
+    ct_transpose_args order; /* of a row: into that of the kernels, or out of it */
+    ct_axpby_args add;       /* of all rows; gradient only */
 } weights_task;
 
 static void pack_rows(const void *args, int64_t begin, int64_t end)
@@ -175,9 +168,13 @@ static void pack_rows(const void *args, int64_t begin, int64_t end)
     const weights_task *t = args;
 
     for (int64_t row = begin; row < end; row++) {
-        ct_cpu_loops(t->s->ex)->transpose(&t->order, row, row + 1);
+        float *w = own_frame(t->s);
+        ct_transpose_args order = t->order;
+        order.from += row * order.step;
+        order.to = w;
+        ct_cpu_loops(t->s->ex)->transpose(&order, 0, 1);
         for (int lane = 0; lane < t->side.lanes; lane += kernels(t->s)->width)
-            kernels(t->s)->weights_in(&t->side, (int)row, lane, NULL);
+            kernels(t->s)->weights_in(&t->side, (int)row, lane, w);
     }
 }
 
@@ -188,10 +185,16 @@ static void gradient_rows(const void *args, int64_t begin, int64_t end)
     const int64_t size = t->order.rows * t->order.cols;
 
     for (int64_t row = begin; row < end; row++) {
+        float *w = own_frame(t->s);
+        ct_transpose_args order = t->order;
+        ct_axpby_args add = t->add;
         for (int lane = 0; lane < t->side.lanes; lane += kernels(t->s)->width)
-            kernels(t->s)->weights_out(&t->side, (int)row, lane, NULL);
-        loops->transpose(&t->order, row, row + 1);
-        loops->axpby(&t->add, row * size, (row + 1) * size);
+            kernels(t->s)->weights_out(&t->side, (int)row, lane, w);
+        order.from = w;
+        add.x = order.to = w + size;
+        add.y += row * size;
+        loops->transpose(&order, 0, 1);
+        loops->axpby(&add, 0, size);
     }
 }
 
@@ -203,47 +206,52 @@ void ct_winograd_pack(ct_exec *ex, const ct_winograd *w, const ct_conv *conv, co
     /* [atoms, c, taps] -> [atoms, taps, c] and [c, taps, atoms] */
     const weights_task atoms = {
         .s = &s,
-        .side = {.t = &w->tiling, .U = s.m.Ut, .w = s.m.w[0], .lanes = g->c},
-        .order = {.rows = g->c,
-                  .cols = taps,
-                  .pitch = taps,
-                  .step = atom,
-                  .from = W->data,
-                  .to = s.m.w[0]}};
-    const weights_task channels = {.s = &s,
-                                   .side = {.t = &w->tiling,
-                                            .U = s.m.U,
-                                            .w = s.m.w[1],
-                                            .lanes = g->atoms,
-                                            .rows_are_channels = true},
-                                   .order = {.rows = g->atoms,
-                                             .cols = taps,
-                                             .pitch = atom,
-                                             .step = taps,
-                                             .from = W->data,
-                                             .to = s.m.w[1]}};
+        .side = {.t = &w->tiling, .U = s.m.Ut, .lanes = g->c},
+        .order = {.rows = g->c, .cols = taps, .pitch = taps, .step = atom, .from = W->data}};
+    const weights_task channels = {
+        .s = &s,
+        .side = {.t = &w->tiling, .U = s.m.U, .lanes = g->atoms, .rows_are_channels = true},
+        .order = {.rows = g->atoms, .cols = taps, .pitch = atom, .step = taps, .from = W->data}};
 
     ct_cpu_for(ex, g->atoms, 1, pack_rows, &atoms);
     ct_cpu_for(ex, g->c, 2, pack_rows, &channels);
 }
 
-/* dW += scale G* dU */
-static void add_gradient(const stage *s, double scale, ct_tensor *dW)
+/* dW += scale G* dU for the atoms from `first` on. */
+static void add_gradient(const stage *s, int first, int atoms, double scale, const ct_tensor *dW)
 {
     const ct_geom *g = &s->w->tiling.g;
     const int64_t taps = (int64_t)g->kernel * g->kernel;
     const weights_task task = {
         .s = s,
-        .side = {.t = &s->w->tiling, .U = s->m.dU, .w = s->m.w[0], .lanes = g->c},
-        .order = {.rows = taps,
-                  .cols = g->c,
-                  .pitch = g->c,
-                  .step = g->c * taps,
-                  .from = s->m.w[0],
-                  .to = s->m.w[1]},
-        .add = {.x = s->m.w[1], .y = dW->data, .a = (float)scale, .b = 1}};
+        .side = {.t = &s->w->tiling, .U = s->m.dU, .lanes = g->c},
+        .order = {.rows = taps, .cols = g->c, .pitch = g->c},
+        .add = {.y = (float *)dW->data + first * g->c * taps, .a = (float)scale, .b = 1}};
 
-    ct_cpu_for(s->ex, g->atoms, 1, gradient_rows, &task);
+    ct_cpu_for(s->ex, atoms, 1, gradient_rows, &task);
+}
+
+/* dW += scale G* (X^T V), X one of P, Y. Of one chunk only, that is done for some atoms after the
+ * other; of several, the products are summed from the `begin` to the `end`. */
+static void to_weights(stage *s, ct_stack X, bool begin, bool end, double scale,
+                       const ct_tensor *dW)
+{
+    const int atoms = s->w->tiling.g.atoms, step = s->w->gradient_rows;
+    const bool whole = step < atoms || s->images == s->w->tiling.g.n;
+
+    for (int first = 0; first < atoms; first += step) {
+        const int rows = smaller(step, atoms - first);
+        product(s, (ct_product){.a = ct_stack_from(X, first, s->w->operand_bytes),
+                                .b = s->m.V,
+                                .c = s->m.dU,
+                                .rows = rows,
+                                .cols = s->w->columns,
+                                .depth = s->images * s->w->tiles,
+                                .transposed = true,
+                                .accumulate = !begin && !whole});
+        if (end || whole)
+            add_gradient(s, first, rows, scale, dW);
+    }
 }
 
 /* ---- operations */
@@ -255,6 +263,11 @@ static bool next_chunk(stage *s, int *first)
 
     s->images = rest < s->w->chunk ? rest : s->w->chunk;
     return s->images > 0;
+}
+
+static bool is_last(const stage *s, int first)
+{
+    return first + s->images == s->w->tiling.g.n;
 }
 
 void ct_winograd_analysis(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
@@ -289,9 +302,8 @@ void ct_winograd_dict_grad(ct_exec *ex, const ct_winograd *w, const ct_conv *con
     for (int first = 0; next_chunk(&s, &first);) {
         image_side(&s, (ct_image_side){.x = ct_cpu_at(img, first), .forward = true});
         code_in(&s, s.m.P, (ct_code_in){.code = ct_cpu_at(code, first), .factor = 1});
-        to_weights(&s, s.m.P, first > 0);
+        to_weights(&s, s.m.P, first == 0, is_last(&s, first), scale, dW);
     }
-    add_gradient(&s, scale, dW);
 }
 
 void ct_winograd_step(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
@@ -349,11 +361,9 @@ void ct_winograd_step_backward(ct_exec *ex, const ct_winograd *w, const ct_conv 
             continue;
         if (g->y != NULL) {
             code_in(&s, s.m.Y, (ct_code_in){.code = ct_cpu_at(g->y, first), .factor = -1});
-            to_weights(&s, s.m.Y, first > 0);
+            to_weights(&s, s.m.Y, first == 0, false, 1, g->dW);
         }
         image_side(&s, (ct_image_side){.x = ct_cpu_at(g->r, first), .forward = true});
-        to_weights(&s, s.m.P, first > 0 || g->y != NULL);
+        to_weights(&s, s.m.P, first == 0 && g->y == NULL, is_last(&s, first), 1, g->dW);
     }
-    if (g->dW != NULL)
-        add_gradient(&s, 1, g->dW);
 }

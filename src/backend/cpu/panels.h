@@ -42,6 +42,13 @@ static inline size_t ct_stack_bytes(int count, int64_t rows, int64_t cols, size_
     return (size_t)(count * ct_stack_stride(rows, cols, size)) * size;
 }
 
+/* The columns from a multiple of CT_LANES on, of numbers of `size` bytes. */
+static inline ct_stack ct_stack_from(ct_stack s, int column, size_t size)
+{
+    s.data = (unsigned char *)s.data + (size_t)(column * s.pitch) * size;
+    return s;
+}
+
 /* C = A B, or C = A^T B; added to C when accumulate. C (of floats) is rows x cols, the sums are
  * over depth. cols is a multiple of CT_LANES; so is depth (A B) or rows (A^T B). */
 typedef struct ct_product {

@@ -350,8 +350,8 @@ static void code_out(const void *side, int image, int atom, CT_UNUSED float *fra
 
 /* ---- dictionary: one row, a vector of lanes */
 
-CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool gradient,
-                       const ct_form form)
+CT_INLINE void weights(const ct_weights_side *s, int row, int lane, float *row_w,
+                       const bool gradient, const ct_form form)
 {
     const int stride = stride_of(s->t, form), taps = ct_taps(form), kernel = taps * stride;
     const int points = ct_points(form);
@@ -371,7 +371,7 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool g
             for (int b = 0; b < taps; b++) {
                 const int tap =
                     (stride * a + phase / stride) * kernel + stride * b + phase % stride;
-                float *at = s->w + ((int64_t)row * kernel * kernel + tap) * s->lanes + lane;
+                float *at = row_w + (int64_t)tap * s->lanes + lane;
                 if (gradient)
                     store(at, w[a][b]);
                 else
@@ -384,18 +384,18 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, const bool g
     }
 }
 
-static void weights_in(const void *side, int row, int lane, CT_UNUSED float *frame)
+static void weights_in(const void *side, int row, int lane, float *frame)
 {
     const ct_weights_side *s = side;
 
-    BY_FORM(s->t->form, weights, s, row, lane, false);
+    BY_FORM(s->t->form, weights, s, row, lane, frame, false);
 }
 
-static void weights_out(const void *side, int row, int lane, CT_UNUSED float *frame)
+static void weights_out(const void *side, int row, int lane, float *frame)
 {
     const ct_weights_side *s = side;
 
-    BY_FORM(s->t->form, weights, s, row, lane, true);
+    BY_FORM(s->t->form, weights, s, row, lane, frame, true);
 }
 
 const ct_winograd_kernels CT_ISA_NAME(ct_winograd_) = {

@@ -82,17 +82,17 @@ typedef struct ct_code_out {
 
 /* U = G w GT for dictionaries [rows][taps][lanes]: `lanes` are columns of U, from the phase's first
  * when lanes are channels; rows are rows of U, likewise. U holds operands, a right factor. The
- * gradient goes the other way and comes from floats. */
+ * gradient goes the other way and comes from floats. One row of w is at hand at a time. */
 typedef struct ct_weights_side {
     const ct_tiling *t;
     ct_stack U;
-    float *w;
     int lanes;
     bool rows_are_channels;
 } ct_weights_side;
 
 /* One of the sides above, of image (or row of w) number `item`, for the vector of channels, atoms
- * or lanes that begins at `lane`. `frame` is memory for frame_h x frame_w x CT_LANES numbers. */
+ * or lanes that begins at `lane`. `frame` is memory for frame_h x frame_w x CT_LANES numbers, or
+ * the row of w, [taps][lanes]. */
 typedef void ct_side_kernel(const void *side, int item, int lane, float *frame);
 
 typedef struct ct_winograd_kernels {

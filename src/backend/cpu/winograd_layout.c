@@ -4,8 +4,11 @@
 
 #include "base/mem.h"
 
-/* V, P and the products of a chunk together. */
+/* V, P and the products of a chunk together, if U is no larger: each chunk reads U and sums dU. */
 enum { CHUNK_BYTES = 4 << 20 };
+
+/* Of a gradient that is the sum of one chunk only. */
+enum { GRADIENT_ROWS = 64 };
 
 /* With fewer rows reading U takes longer than computing with it. F(2, 2) has the smallest U; of one
  * row BLAS makes the product of a matrix and a vector. */
@@ -49,6 +52,20 @@ static int most_products(const ct_winograd *w)
     return w->operand_bytes < sizeof(float) && w->columns > atoms ? w->columns : atoms;
 }
 
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* An image and its padding, or the row of a dictionary, twice. */
+static size_t frame_bytes(const ct_tiling *t)
+{
+    const int row = t->g.c > t->g.atoms ? t->g.c : t->g.atoms;
+    const size_t image = (size_t)(t->frame_h * t->frame_w) * CT_LANES;
+
+    return most(image, (size_t)(2 * row * t->g.kernel * t->g.kernel)) * sizeof(float);
+}
+
 ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g, ct_form form)
 {
     ct_winograd *w = ct_calloc(1, sizeof *w);
@@ -75,9 +92,11 @@ ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g, ct_form for
     w->operand_bytes = ((const ct_cpu *)ex->state)->winograd->operand_bytes;
     const size_t row = (size_t)(w->columns + g->atoms) * w->operand_bytes +
                        (size_t)most_products(w) * sizeof(float);
-    const size_t most = CHUNK_BYTES / ((size_t)(w->matrices * w->tiles) * row);
-    w->chunk = most < 1 ? 1 : most > (size_t)g->n ? g->n : (int)most;
-    w->frame = (size_t)(w->tiling.frame_h * w->tiling.frame_w) * CT_LANES * sizeof(float);
+    const size_t U = ct_stack_bytes(w->matrices, w->columns, g->atoms, w->operand_bytes);
+    const size_t images = most(CHUNK_BYTES, U) / ((size_t)(w->matrices * w->tiles) * row);
+    w->chunk = images < 1 ? 1 : images > (size_t)g->n ? g->n : (int)images;
+    w->gradient_rows = w->chunk < g->n || g->atoms < GRADIENT_ROWS ? g->atoms : GRADIENT_ROWS;
+    w->frame = frame_bytes(&w->tiling);
     return w;
 }
 
@@ -91,14 +110,12 @@ ct_winograd_parts ct_winograd_lay_out(const ct_winograd *w, void *packed, void *
 {
     const int64_t rows = (int64_t)w->chunk * w->tiles, atoms = w->tiling.g.atoms,
                   columns = w->columns;
-    const size_t dictionary =
-        (size_t)(atoms * w->tiling.g.c * w->tiling.g.kernel * w->tiling.g.kernel);
     const size_t size = w->operand_bytes, real = sizeof(float);
     const size_t weights = ct_stack_bytes(w->matrices, atoms, columns, size);
     const size_t image = ct_stack_bytes(w->matrices, rows, columns, size);
     const size_t code = ct_stack_bytes(w->matrices, rows, atoms, size);
     const size_t products = ct_stack_bytes(w->matrices, rows, most_products(w), real);
-    const size_t gradient = ct_stack_bytes(w->matrices, atoms, columns, real);
+    const size_t gradient = ct_stack_bytes(w->matrices, w->gradient_rows, columns, real);
     unsigned char *p = packed, *s = scratch;
     ct_winograd_parts m = {.packed_bytes = 2 * weights};
 
@@ -106,18 +123,15 @@ ct_winograd_parts ct_winograd_lay_out(const ct_winograd *w, void *packed, void *
         m.U = ct_stack_at(p, columns, atoms, size);
         m.Ut = ct_stack_at(p + weights, atoms, columns, size);
     }
-    m.scratch_bytes =
-        image + code + products + gradient + 2 * dictionary * real + (size_t)w->threads * w->frame;
+    m.scratch_bytes = image + code + products + gradient + (size_t)w->threads * w->frame;
     if (scratch != NULL) {
         m.V = ct_stack_at(s, rows, columns, size);
         m.P = ct_stack_at(s += image, rows, atoms, size);
         m.Y = ct_stack_at(s += code, rows, atoms, size);
         m.M = ct_stack_at(s, rows, atoms, real);
         m.I = size == real ? m.V : ct_stack_at(s, rows, columns, real);
-        m.dU = ct_stack_at(s += products, atoms, columns, real);
-        m.w[0] = (float *)(void *)(s += gradient);
-        m.w[1] = m.w[0] + dictionary;
-        m.frames = s + 2 * dictionary * real;
+        m.dU = ct_stack_at(s += products, w->gradient_rows, columns, real);
+        m.frames = s + gradient;
     }
     return m;
 }

@@ -9,6 +9,7 @@ struct ct_winograd {
     ct_tiling tiling;
     int matrices, tiles, columns; /* points^2; of an image; phases times channels */
     int chunk;                    /* images */
+    int gradient_rows;            /* atoms whose gradient is computed at a time */
     int threads;
     size_t frame;         /* bytes for each thread */
     size_t operand_bytes; /* of a number */
@@ -20,8 +21,7 @@ typedef struct ct_winograd_parts {
     ct_stack U, Ut;   /* packed operands */
     ct_stack V, P, Y; /* operands: rows x columns, rows x atoms */
     ct_stack I, M;    /* products: rows x columns, rows x atoms */
-    ct_stack dU;      /* products: atoms x columns */
-    float *w[2];      /* dictionaries */
+    ct_stack dU;      /* products: gradient_rows x columns */
     unsigned char *frames;
     size_t packed_bytes, scratch_bytes;
 } ct_winograd_parts;
