@@ -44,6 +44,7 @@ typedef struct ct_conv {
     ct_geom geom;
     size_t packed_bytes, scratch_bytes;
     double products; /* multiplications of one analysis, as many of a synthesis or a gradient */
+    bool keeps_q;    /* csc_step_backward has q in scratch and does not touch that of the caller */
     void *packed, *scratch;
     void *impl; /* backend's own; released by conv_destroy */
 } ct_conv;
@@ -74,7 +75,7 @@ typedef struct ct_csc_step_grad {
     const ct_tensor *y; /* NULL: zero, as in the step */
     const ct_tensor *z; /* what the step returned */
     ct_tensor *dz;      /* in: gradient of z; destroyed */
-    ct_tensor *q;       /* working memory, image */
+    ct_tensor *q;       /* working memory, image; without data where keeps_q */
     ct_tensor *dy;      /* out; not touched when y is NULL; not dz */
     ct_tensor *dx;      /* out, or added to; NULL: not wanted */
     ct_tensor *dW;      /* added to; NULL: not wanted */

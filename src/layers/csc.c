@@ -125,7 +125,8 @@ void ct_csc_grad_declare(ct_csc_grad *grad, const ct_csc *layer, csctrl_dtype dt
     grad->dz = grad->a = grad->carry = grad->y = ct_code_shape(dtype, geom);
     grad->q = ct_image_shape(dtype, geom);
     ct_plan_tensor(plan, CT_SCRATCH, &grad->dz, dz_first, last);
-    ct_plan_tensor(plan, CT_SCRATCH, &grad->q, first, last);
+    if (!layer->conv->keeps_q)
+        ct_plan_tensor(plan, CT_SCRATCH, &grad->q, first, last);
     if (layer->steps > 1)
         ct_plan_tensor(plan, CT_SCRATCH, &grad->a, first, last);
     if (extrapolates(layer)) {

@@ -17,7 +17,6 @@ csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom,
     ct_plan_tensor(plan, CT_STATE, &power->v, CT_FOREVER);
     ct_plan_tensor(plan, CT_SCRATCH, &power->next, now, now);
     ct_plan_tensor(plan, CT_SCRATCH, &power->image, now, now);
-    ct_plan_bytes(plan, CT_SCRATCH, &power->conv.packed, power->conv.packed_bytes, now, now);
     return CSCTRL_OK;
 }
 

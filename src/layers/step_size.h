@@ -13,8 +13,9 @@ typedef struct ct_power {
     ct_tensor image, next; /* scratch */
 } ct_power;
 
-/* Creates the one-image operator and declares its buffers, but for conv.scratch, which its caller
- * binds. Scratch, the packed dictionary included, is in use at time `now`. */
+/* Creates the one-image operator and declares its buffers, scratch at time `now`, but for
+ * conv.packed and conv.scratch, which its caller binds; both are used within ct_power_iterate only.
+ */
 csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom, ct_plan *plan,
                               int now);
 void ct_power_destroy(ct_exec *ex, ct_power *power);

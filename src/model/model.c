@@ -80,6 +80,11 @@ static void declare_params(csctrl_model *m, bool grads, bool averages)
 
 /* ---- layers */
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static csctrl_status create_layer(csctrl_model *m, int l)
 {
     ct_layer *layer = &m->layers[l];
@@ -97,7 +102,6 @@ static csctrl_status create_layer(csctrl_model *m, int l)
                        "lower the batch",
                        l + 1, geom.n, geom.h, geom.w, INT32_MAX);
     CT_TRY(m->ex->ops->conv_create(m->ex, &geom, &layer->conv));
-    ct_plan_bytes(m->plan, CT_PARAM, &layer->conv.packed, layer->conv.packed_bytes, CT_FOREVER);
     if (!m->arch.tied) {
         CT_TRY(m->ex->ops->conv_create(m->ex, &geom, &layer->decoder_conv));
         ct_plan_bytes(m->plan, CT_PARAM, &layer->decoder_conv.packed,
@@ -105,6 +109,9 @@ static csctrl_status create_layer(csctrl_model *m, int l)
     }
     if (csc)
         CT_TRY(ct_power_create(m->ex, &layer->power, &geom, m->plan, CT_TIME_STEP_SIZE + l));
+    /* Of both: the dictionary is packed for the power iteration, then for the layer. */
+    ct_plan_bytes(m->plan, CT_PARAM, &layer->conv.packed,
+                  larger(layer->conv.packed_bytes, layer->power.conv.packed_bytes), CT_FOREVER);
     layer->has_norm = csc || (l > 0 && l + 1 < m->arch.depth);
     layer->has_act = !csc && l + 1 < m->arch.depth;
     return ct_csc_create(&layer->csc, &layer->conv, spec->steps, &prox, m->arch.momentum);
@@ -126,18 +133,19 @@ static void declare_conv_scratch(csctrl_model *m)
         ct_conv *convs[3];
         list_convs(&m->layers[l], convs);
         for (int i = 0; i < 3; i++)
-            most = convs[i]->scratch_bytes > most ? convs[i]->scratch_bytes : most;
+            most = larger(convs[i]->scratch_bytes, most);
     }
     ct_plan_bytes(m->plan, CT_SCRATCH, &m->conv_scratch, most, CT_FOREVER);
 }
 
-static void bind_conv_scratch(csctrl_model *m)
+static void bind_convs(csctrl_model *m)
 {
     for (int l = 0; l < m->arch.depth; l++) {
         ct_conv *convs[3];
         list_convs(&m->layers[l], convs);
         for (int i = 0; i < 3; i++)
             convs[i]->scratch = m->conv_scratch;
+        m->layers[l].power.conv.packed = m->layers[l].conv.packed;
     }
 }
 
@@ -245,7 +253,7 @@ csctrl_status ct_model_finish(csctrl_model *model)
 
     CT_TRY(ct_plan_finish(model->plan));
     CT_TRY(ct_plan_allocate(model->plan, &memory));
-    bind_conv_scratch(model);
+    bind_convs(model);
     ct_encoder_pass_bind(model, model->infer_encoder);
     ct_decoder_pass_bind(model, model->infer_decoder);
     return ct_model_init(model);

@@ -34,6 +34,7 @@ static void open_solve(kit *k, solve *s, const ct_geom *g, ct_prox prox)
     KIT_OK(ct_csc_pass_create(&s->pass, &s->layer, CSCTRL_F64, false, s->plan, 0, 1, 1));
     KIT_OK(ct_plan_finish(s->plan));
     KIT_OK(ct_plan_allocate(s->plan, NULL));
+    s->power.conv.packed = kit_bytes(k, s->power.conv.packed_bytes);
     s->power.conv.scratch = kit_bytes(k, s->power.conv.scratch_bytes);
     ct_csc_pass_bind(&s->pass, &s->layer);
     KIT_OK(ct_power_iterate(k->ex, &s->power, &s->dict.W, 200, &lambda_max));

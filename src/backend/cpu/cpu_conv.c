@@ -147,6 +147,7 @@ static void lay_out(ct_conv *conv, plan *p)
         packed = ct_winograd_packed_bytes(p->winograd);
         scratch = ct_winograd_scratch_bytes(p->winograd);
         conv->products = ct_winograd_products(p->winograd);
+        conv->keeps_q = true;
     }
     if (p->direct != NULL) {
         packed = aligned(ct_direct_packed_bytes(p->direct));

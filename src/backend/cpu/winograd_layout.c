@@ -12,7 +12,7 @@ enum { GRADIENT_ROWS = 64 };
 
 /* With fewer rows reading U takes longer than computing with it. F(2, 2) has the smallest U; of one
  * row BLAS makes the product of a matrix and a vector. */
-static const int least_rows[] = {[CT_F11] = 2, [CT_F22] = 1, [CT_F42] = 8, [CT_F43] = 32};
+static const int least_rows[] = {[CT_F11] = 2, [CT_F22] = 1, [CT_F42] = 32, [CT_F43] = 32};
 
 static int tiles_along(ct_form form, int pixels)
 {
