@@ -41,6 +41,20 @@ typedef struct result {
     bool accumulate;
 } result;
 
+/* sum += a b, the outer product of one unit of depth. */
+CT_INLINE void add_unit(vec sum[][2 * PANELS * VECTORS], const left *A, const unit *a, right B,
+                        const int rows, const int panels)
+{
+    for (int p = 0; p < panels && rows < ROWS; p++)
+        __builtin_prefetch(B.b + p * B.panel + AHEAD * CT_LANES, 0, 3);
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < panels * VECTORS; v++)
+            sum[i][v] = multiply_add(sum[i][v], a[i * A->row],
+                                     B.b + v / VECTORS * B.panel + v % VECTORS * WIDTH);
+}
+
+/* The units of a segment of A B are unrolled: the end of so short a loop would be mispredicted time
+ * and again. */
 CT_INLINE void block(const left *A, right B, result C, const int rows, const int panels)
 {
     vec sum[ROWS][2 * PANELS * VECTORS] = {0};
@@ -51,14 +65,14 @@ CT_INLINE void block(const left *A, right B, result C, const int rows, const int
                 sum[i][v] = load(C.c + i * CT_LANES + v / VECTORS * C.panel + v % VECTORS * WIDTH);
     for (int s = 0; s < A->segments; s++) {
         const unit *a = A->a + s * A->segment;
-        for (int t = 0; t < A->length; t++, a += A->step, B.b += CT_LANES) {
-            for (int p = 0; p < panels && rows < ROWS; p++)
-                __builtin_prefetch(B.b + p * B.panel + AHEAD * CT_LANES, 0, 3);
-            for (int i = 0; i < rows; i++)
-                for (int v = 0; v < panels * VECTORS; v++)
-                    sum[i][v] = multiply_add(sum[i][v], a[i * A->row],
-                                             B.b + v / VECTORS * B.panel + v % VECTORS * WIDTH);
+        if (A->length == UNITS && A->step == 1) {
+#pragma GCC unroll 16
+            for (int t = 0; t < UNITS; t++, B.b += CT_LANES)
+                add_unit(sum, A, a + t, B, rows, panels);
+            continue;
         }
+        for (int t = 0; t < A->length; t++, a += A->step, B.b += CT_LANES)
+            add_unit(sum, A, a, B, rows, panels);
     }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < panels * VECTORS; v++)
