@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 /* V, P and the products of a chunk together, if U is no larger: each chunk reads U and sums dU. */
-enum { CHUNK_BYTES = 4 << 20 };
+enum { CHUNK_BYTES = 21 << 18 };
 
 /* Of a gradient that is the sum of one chunk only. */
 enum { GRADIENT_ROWS = 64 };
@@ -57,6 +57,14 @@ static size_t most(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* The largest of as many equal parts of n as parts of `most_images` are needed. */
+static int equal_parts(int n, size_t most_images)
+{
+    const int chunks = (int)(((size_t)n + most_images - 1) / most_images);
+
+    return (n + chunks - 1) / chunks;
+}
+
 /* An image and its padding, or the row of a dictionary, twice. */
 static size_t frame_bytes(const ct_tiling *t)
 {
@@ -94,7 +102,7 @@ ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g, ct_form for
                        (size_t)most_products(w) * sizeof(float);
     const size_t U = ct_stack_bytes(w->matrices, w->columns, g->atoms, w->operand_bytes);
     const size_t images = most(CHUNK_BYTES, U) / ((size_t)(w->matrices * w->tiles) * row);
-    w->chunk = images < 1 ? 1 : images > (size_t)g->n ? g->n : (int)images;
+    w->chunk = equal_parts(g->n, images < 1 ? 1 : images);
     w->gradient_rows = w->chunk < g->n || g->atoms < GRADIENT_ROWS ? g->atoms : GRADIENT_ROWS;
     w->frame = frame_bytes(&w->tiling);
     return w;
