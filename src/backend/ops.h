@@ -63,6 +63,8 @@ typedef struct ct_csc_step {
     const ct_tensor *y;      /* NULL: zero, so that r is x */
     const ct_tensor *z_prev; /* read only when y_next is wanted */
     ct_tensor *r;            /* out: the residual; not touched when y is NULL */
+    bool drop_r;             /* r is not wanted: memory that the steps of a pass share, the first
+                              * included, whose y is NULL */
     ct_tensor *z;            /* out */
     ct_tensor *y_next;       /* out; may be y; NULL: not wanted */
 } ct_csc_step;

@@ -109,6 +109,7 @@ csctrl_status ct_csc_forward(ct_exec *ex, const ct_csc *layer, const ct_tensor *
             .y = layer->beta[k] != 0.0 ? &p->y : z_prev, /* y_k is z_k where beta_k is 0 */
             .z_prev = z_prev,
             .r = &p->r[k],
+            .drop_r = !p->saved && layer->steps > 1,
             .z = &p->z[k],
             .y_next = beta != 0.0 ? &p->y : NULL,
         };

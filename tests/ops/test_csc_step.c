@@ -75,6 +75,19 @@ static ct_tensor image_output(op_run *run, const ct_geom *g)
     return OP_OUTPUT(run, g->n, g->h, g->w, g->c);
 }
 
+/* A pass that keeps no residual: its second step starts at y. */
+static void dropped(op_run *run, setup *u, const ct_tensor *x, const ct_tensor *y)
+{
+    ct_exec *ex = op_exec(run);
+    ct_tensor memory = image_output(run, &u->g), z = code_output(run, &u->g);
+    ct_csc_step step = {.prox = u->prox, .x = x, .r = &memory, .drop_r = true, .z = &z};
+
+    OP_OK(ex->ops->csc_step(ex, &u->conv, &step));
+    step.y = y;
+    OP_OK(ex->ops->csc_step(ex, &u->conv, &step));
+    op_keep(run, "second step of a pass that drops residuals", &z);
+}
+
 /* The first step, one with momentum, and one whose y_next takes the place of y. */
 static void steps(op_run *run, const void *params)
 {
@@ -87,6 +100,7 @@ static void steps(op_run *run, const void *params)
 
     OP_OK(ex->ops->csc_step(ex, &u.conv, &step));
     op_keep(run, "z of the first step", &z);
+    dropped(run, &u, &x, &y);
     step.y = &y;
     step.z_prev = &z_prev;
     step.y_next = &y_next;

@@ -4,10 +4,9 @@
  * of one pixel that sees the whole image, and 1x1 atoms, are matrix products of the tensors as they
  * lie (BLAS). Of the rest, few image channels go to our own loops and more to oneDNN; where oneDNN
  * has no fast implementation our own loops step in. */
-#include <cblas.h>
-
 #include "backend/cpu/cpu_conv.h"
 #include "backend/cpu/cpu_direct.h"
+#include "backend/cpu/cpu_flat.h"
 #include "backend/cpu/cpu_tune.h"
 #include "backend/cpu/cpu_winograd.h"
 #include "backend/csc_step.h"
@@ -16,7 +15,7 @@
 enum { FEW_CHANNELS = 4 };
 
 typedef struct plan {
-    bool flat;                                   /* patches are the image as it lies */
+    ct_flat *flat;                               /* NULL: by one of the next */
     ct_winograd *winograd;                       /* NULL: by one of the next */
     ct_direct *direct;                           /* NULL: not needed */
     ct_dnnl_conv *to_code, *to_image, *gradient; /* NULL: not by oneDNN */
@@ -39,17 +38,11 @@ static size_t dictionary_bytes(const ct_geom *g)
     return (size_t)g->atoms * (size_t)g->c * (size_t)g->kernel * (size_t)g->kernel * sizeof(float);
 }
 
-static bool is_flat(const ct_geom *g)
-{
-    if (g->pad != 0)
-        return false;
-    return (g->kernel == g->h && g->kernel == g->w) || (g->kernel == 1 && g->stride == 1);
-}
-
 static void destroy_plan(plan *p)
 {
     if (p == NULL)
         return;
+    ct_flat_destroy(&p->flat);
     ct_winograd_destroy(&p->winograd);
     ct_direct_destroy(&p->direct);
     ct_dnnl_conv_destroy(&p->to_code);
@@ -84,7 +77,7 @@ bool ct_conv_fits(const ct_geom *g, ct_way way)
 
     if (winograd_form(way, &form))
         return ct_winograd_fits(g, form);
-    return way == CT_WAY_BLAS ? is_flat(g) : way != CT_WAY_ONEDNN || g->kernel > 1;
+    return way == CT_WAY_BLAS ? ct_flat_fits(g) : way != CT_WAY_ONEDNN || g->kernel > 1;
 }
 
 /* Whether there is work enough for a way that fits. */
@@ -117,9 +110,10 @@ static csctrl_status prepare(ct_exec *ex, const ct_geom *g, ct_way way, plan *p)
         p->winograd = ct_winograd_create(ex, g, form);
         return p->winograd != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
     }
-    p->flat = way == CT_WAY_BLAS;
-    if (p->flat)
-        return CSCTRL_OK;
+    if (way == CT_WAY_BLAS) {
+        p->flat = ct_flat_create(g);
+        return p->flat != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+    }
     if (way == CT_WAY_ONEDNN) {
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_CODE, g, &p->to_code));
         CT_TRY(ct_dnnl_conv_create(dnnl, CT_DNNL_IMAGE, g, &p->to_image));
@@ -139,9 +133,9 @@ static void lay_out(ct_conv *conv, plan *p)
     size_t packed = 0, scratch = 0;
 
     conv->products = ct_geom_products(&conv->geom);
-    if (p->flat) {
-        packed = dictionary;
-        scratch = dictionary;
+    if (p->flat != NULL) {
+        packed = aligned(ct_flat_packed_bytes(p->flat));
+        scratch = ct_flat_scratch_bytes(p->flat);
     }
     if (p->winograd != NULL) {
         packed = ct_winograd_packed_bytes(p->winograd);
@@ -210,25 +204,14 @@ static void *part(void *base, size_t at)
     return (unsigned char *)base + at;
 }
 
-/* [atoms, c, k, k] -> [atoms, k, k, c], the order of the image. */
-static void pack_flat(const ct_geom *g, const float *W, float *P)
-{
-    const int taps = g->kernel * g->kernel;
-
-    for (int a = 0; a < g->atoms; a++)
-        for (int c = 0; c < g->c; c++)
-            for (int k = 0; k < taps; k++)
-                P[((int64_t)a * taps + k) * g->c + c] = *W++;
-}
-
 static csctrl_status conv_pack(ct_exec *ex, ct_conv *conv, const ct_tensor *W)
 {
     const plan *p = conv->impl;
 
     if (p->winograd != NULL)
         ct_winograd_pack(ex, p->winograd, conv, W);
-    if (p->flat)
-        pack_flat(&conv->geom, W->data, conv->packed);
+    if (p->flat != NULL)
+        ct_flat_pack(p->flat, conv, W->data);
     if (p->direct != NULL)
         ct_direct_pack(p->direct, W->data, conv->packed);
     ct_cpu_use_threads(ex);
@@ -239,22 +222,9 @@ static csctrl_status conv_pack(ct_exec *ex, ct_conv *conv, const ct_tensor *W)
     return CSCTRL_OK;
 }
 
-/* Rows of the matrix products of the flat way, and their length. */
-static int flat_rows(const ct_geom *g)
-{
-    return g->n * g->oh * g->ow;
-}
-
-static int flat_length(const ct_geom *g)
-{
-    return g->kernel * g->kernel * g->c;
-}
-
 static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, ct_tensor *code)
 {
-    const ct_geom *g = &conv->geom;
     const plan *p = conv->impl;
-    const int length = flat_length(g);
 
     ct_cpu_use_threads(ex);
     if (p->to_code != NULL)
@@ -262,9 +232,8 @@ static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, 
                                 part(conv->packed, p->to_code_at), conv->scratch);
     if (p->winograd != NULL)
         ct_winograd_analysis(ex, p->winograd, conv, img, code);
-    else if (p->flat)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, flat_rows(g), g->atoms, length, 1,
-                    img->data, length, conv->packed, length, 0, code->data, g->atoms);
+    else if (p->flat != NULL)
+        ct_flat_analysis(p->flat, conv, img->data, code->data);
     else
         ct_direct_analysis(p->direct, conv->packed, img->data, code->data, conv->scratch);
     return CSCTRL_OK;
@@ -272,9 +241,7 @@ static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, 
 
 static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code, ct_tensor *img)
 {
-    const ct_geom *g = &conv->geom;
     const plan *p = conv->impl;
-    const int length = flat_length(g);
 
     ct_cpu_use_threads(ex);
     if (p->to_image != NULL)
@@ -282,25 +249,11 @@ static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code
                                 part(conv->packed, p->to_image_at), conv->scratch);
     if (p->winograd != NULL)
         ct_winograd_synthesis(ex, p->winograd, conv, code, img);
-    else if (p->flat)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, flat_rows(g), length, g->atoms, 1,
-                    code->data, g->atoms, conv->packed, length, 0, img->data, length);
+    else if (p->flat != NULL)
+        ct_flat_synthesis(p->flat, conv, code->data, img->data);
     else
         ct_direct_synthesis(p->direct, conv->packed, code->data, img->data, conv->scratch);
     return CSCTRL_OK;
-}
-
-static void flat_dict_grad(const ct_geom *g, double scale, const float *img, const float *code,
-                           float *dW, float *dP)
-{
-    const int taps = g->kernel * g->kernel, length = flat_length(g);
-
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->atoms, length, flat_rows(g), 1, code,
-                g->atoms, img, length, 0, dP, length);
-    for (int a = 0; a < g->atoms; a++)
-        for (int c = 0; c < g->c; c++)
-            for (int k = 0; k < taps; k++)
-                *dW++ += (float)(scale * (double)dP[((int64_t)a * taps + k) * g->c + c]);
 }
 
 static csctrl_status dnnl_dict_grad(ct_exec *ex, ct_conv *conv, double scale, const ct_tensor *img,
@@ -328,8 +281,8 @@ static csctrl_status dict_grad(ct_exec *ex, ct_conv *conv, double scale, const c
         return dnnl_dict_grad(ex, conv, scale, img, code, dW);
     if (p->winograd != NULL)
         ct_winograd_dict_grad(ex, p->winograd, conv, scale, img, code, dW);
-    else if (p->flat)
-        flat_dict_grad(&conv->geom, scale, img->data, code->data, dW->data, conv->scratch);
+    else if (p->flat != NULL)
+        ct_flat_dict_grad(p->flat, conv, scale, img->data, code->data, dW->data);
     else
         ct_direct_dict_grad(ex, p->direct, scale, img->data, code->data, dW->data, conv->scratch);
     return CSCTRL_OK;
@@ -346,8 +299,11 @@ static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *ste
 {
     const plan *p = conv->impl;
 
+    ct_cpu_use_threads(ex);
     if (p->winograd != NULL)
         ct_winograd_step(ex, p->winograd, conv, step);
+    else if (p->flat != NULL && step->drop_r && ct_flat_has_gram(p->flat))
+        return ct_flat_step(ex, p->flat, conv, step);
     else if (fuses_direct(p))
         ct_direct_step(ex, p->direct, conv->packed, step, conv->scratch);
     else
