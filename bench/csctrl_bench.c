@@ -89,7 +89,7 @@ static csctrl_status begin_model(bench *b)
 {
     const int batch = (int)csctrl_config_int(b->config, "train.batch");
 
-    return ct_model_begin(&b->model, b->config, batch, true, false);
+    return ct_model_begin(&b->model, b->config, batch, true, false, NULL);
 }
 
 /* So many convolutions of a layer more: as SPEC.md writes them, and as the backend computes them.
@@ -169,15 +169,15 @@ static csctrl_status move_run(bench *b)
             CT_TRY(ops->fill(m->ex, 0.0, m->params[i].grad));
     CT_TRY(ops->axpby(m->ex, 2.0, &b->zhat, 0.0, &b->dzhat));
     CT_TRY(ops->axpby(m->ex, -2.0, &m->z, 1.0, &b->dzhat));
-    CT_TRY(
-        ct_encoder_backward(m, &b->again, &b->encoder_grad, &b->zhat, &b->dzhat, true, &b->dxhat));
+    CT_TRY(ct_encoder_backward(m, &b->again, &b->encoder_grad, &b->zhat, &b->dzhat, true, &b->dxhat,
+                               NULL));
     CT_TRY(ops->axpby(m->ex, 2.0, &b->xhat, 1.0, &b->dxhat));
-    CT_TRY(ct_decoder_backward(m, &b->decoded, &b->decoder_grad, &b->xhat, &b->dxhat));
+    CT_TRY(ct_decoder_backward(m, &b->decoded, &b->decoder_grad, &b->xhat, &b->dxhat, NULL));
     /* The game never needs the decoder's gradient for z; here z has its share of the loss. */
     CT_TRY(
         ops->analysis(m->ex, ct_layer_synthesis(&m->layers[last], m->arch.tied), dlast, &b->dcode));
     CT_TRY(ops->axpby(m->ex, -1.0, &b->dzhat, 1.0, &b->dz));
-    return ct_encoder_backward(m, &b->real, &b->encoder_grad, &m->z, &b->dz, true, NULL);
+    return ct_encoder_backward(m, &b->real, &b->encoder_grad, &m->z, &b->dz, true, NULL, NULL);
 }
 
 /* ---- game: a whole batch, from the images to the moved parameters and their new step sizes */
@@ -185,7 +185,7 @@ static csctrl_status move_run(bench *b)
 static csctrl_status open_game(bench *b)
 {
     CT_TRY(begin_model(b));
-    CT_TRY(ct_game_create(&b->game, b->model, b->classes));
+    CT_TRY(ct_game_create(&b->game, b->model, NULL, b->classes));
     ct_optim_create(&b->optim, b->model);
     CT_TRY(ct_model_finish(b->model));
     ct_game_bind(&b->game);

@@ -4,6 +4,9 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/csctrl)
 install(TARGETS csctrl EXPORT csctrlTargets)
+if(TARGET csctrl_mpi)
+  install(TARGETS csctrl_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(DIRECTORY include/csctrl DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT csctrlTargets NAMESPACE csctrl:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/csctrlConfig.cmake.in ${CMAKE_BINARY_DIR}/csctrlConfig.cmake

@@ -13,14 +13,15 @@ ALLOWED = {
     "base": "",
     "config": "base",
     "tensor": "base",
-    "backend": "base tensor",
-    "layers": "base tensor backend",
-    "objective": "base tensor backend",
+    "comm": "base tensor",
+    "backend": "base tensor comm",
+    "layers": "base tensor comm backend",
+    "objective": "base tensor comm backend",
     "io": "base tensor",
     "data": "base config tensor io",
-    "model": "base config tensor backend layers io",
-    "train": "base config tensor backend layers objective io data model eval",
-    "eval": "base config tensor backend layers objective io data model",
+    "model": "base config tensor comm backend layers io",
+    "train": "base config tensor comm backend layers objective io data model eval",
+    "eval": "base config tensor comm backend layers objective io data model",
 }
 ALLOWED = {name: set(allowed.split()) for name, allowed in ALLOWED.items()}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)

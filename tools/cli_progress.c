@@ -1,6 +1,8 @@
 /* cli_progress.c - the bar, the plain lines and the JSON lines of a training run. */
 #include "cli_progress.h"
 
+#include "cli_ranks.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +33,7 @@ int cli_progress_init(cli_progress *progress, const cli_args *args)
                         args->command->name, format);
     else if (isatty(STDERR_FILENO))
         progress->mode = CLI_PROGRESS_BAR;
-    if (cli_given(args, "quiet"))
+    if (cli_given(args, "quiet") || cli_rank() > 0)
         progress->mode = CLI_PROGRESS_QUIET;
     return CLI_OK;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli_figures.h"
+#include "cli_ranks.h"
 
 static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
 enum { SIGNAL_COUNT = sizeof signals / sizeof signals[0] };
@@ -128,14 +129,35 @@ static int figures_of(const char *run, const cli_progress *progress, const cli_a
     return code;
 }
 
+/* The end of a process that is not the first: what the first one says as well is not said again. */
+static int end_of_other(csctrl_trainer **trainer, csctrl_status status)
+{
+    int code = CLI_OK;
+
+    if (status == CSCTRL_E_INTERRUPTED || status == CSCTRL_E_NUMERIC)
+        code = cli_exit_code(status);
+    else if (status != CSCTRL_OK)
+        code = cli_fail(cli_exit_code(status), "rank %d: %s", csctrl_trainer_rank(*trainer, NULL),
+                        csctrl_last_error());
+    csctrl_trainer_destroy(trainer);
+    return code;
+}
+
 int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *progress,
                      const cli_args *args)
 {
     struct sigaction old[SIGNAL_COUNT];
+    const int alone = cli_ranks_expect(*trainer);
 
+    if (alone != CLI_OK) {
+        csctrl_trainer_destroy(trainer);
+        return alone;
+    }
     watch_signals(*trainer, old);
     const csctrl_status status = csctrl_trainer_run(*trainer, on_progress, progress);
     unwatch_signals(old);
+    if (csctrl_trainer_rank(*trainer, NULL) > 0)
+        return end_of_other(trainer, status);
     cli_progress_end(progress);
 
     /* A killed run may have left pictures of later steps than those it went on from. */

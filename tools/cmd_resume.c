@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_ranks.h"
 #include "cli_training.h"
 #include "commands.h"
 
@@ -71,6 +72,7 @@ static int run_resume(const cli_args *args)
 static const cli_option options[] = {
     CLI_OPTION_SET,
     CLI_TRAINING_OPTIONS,
+    CLI_OPTION_NPROC,
     {NULL, 0, NULL, NULL},
 };
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli_ranks.h"
 #include "cli_training.h"
 #include "commands.h"
 
@@ -28,7 +29,8 @@ static int train_config(const csctrl_config *config, const char *config_path,
     csctrl_trainer *trainer = NULL;
     char *run = NULL;
     bool made = false;
-    int code = choose_run(args, config_path, &run, &made);
+    /* The first of several processes chooses for all. */
+    int code = cli_rank() == 0 ? choose_run(args, config_path, &run, &made) : CLI_OK;
 
     if (code == CLI_OK) {
         const csctrl_status status = csctrl_trainer_create(&trainer, config, run);
@@ -69,6 +71,7 @@ static const cli_option options[] = {
     {"out", 'o', "DIR", "run directory, new or empty (default runs/CONFIG-N)"},
     CLI_OPTION_SET,
     CLI_TRAINING_OPTIONS,
+    CLI_OPTION_NPROC,
     {NULL, 0, NULL, NULL},
 };
 
@@ -84,7 +87,9 @@ const cli_command cli_train = {
         "stops at once. The objective in the progress is its value at the decoder's move, in\n"
         "nats; psnr is shown where it was measured, on held-out images.",
     .examples = "  csctrl train fashion-mnist\n"
-                "  csctrl train my.yaml --set train.batches=400 --set seed=1 --out run\n",
+                "  csctrl train my.yaml --set train.batches=400 --set seed=1 --out run\n"
+                "  csctrl train cifar10 --nproc 4\n"
+                "  mpirun -n 8 csctrl train cifar10 --out run\n",
     .options = options,
     .run = run_train,
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli_ranks.h"
 #include "commands.h"
 
 static const cli_command *const commands[] = {
@@ -58,7 +59,8 @@ static int help(int argc, char **argv)
     return CLI_OK;
 }
 
-static int run_verb(const char *name, int argc, char **argv)
+/* `whole`: the command line that `argv` is the end of. */
+static int run_verb(const char *name, int argc, char **argv, char **whole)
 {
     const cli_command *command = cli_command_find(name);
     cli_args args;
@@ -66,8 +68,11 @@ static int run_verb(const char *name, int argc, char **argv)
     if (command == NULL)
         return fail_unknown_verb(name);
     int code = cli_parse(&args, command, argc, argv);
-    if (code < 0)
-        code = command->run(&args);
+    if (code < 0) {
+        code = cli_ranks_join(&args, whole);
+        if (code == CLI_OK)
+            code = command->run(&args);
+    }
     cli_args_free(&args);
     return code;
 }
@@ -91,7 +96,7 @@ static int dispatch(int argc, char **argv)
         return cli_fail(CLI_USAGE, "unknown option %s before a verb; see csctrl --help", word);
     if (strcmp(word, "help") == 0)
         return help(argc - 1, argv + 1);
-    return run_verb(word, argc - 1, argv + 1);
+    return run_verb(word, argc - 1, argv + 1, argv);
 }
 
 static void print_message(void *user, csctrl_log_level level, const char *message)

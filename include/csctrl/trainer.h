@@ -105,6 +105,14 @@ CSCTRL_API void csctrl_trainer_request_stop(csctrl_trainer *trainer);
  * without a run directory. Threading: as csctrl_trainer_step(). */
 CSCTRL_API csctrl_status csctrl_trainer_save(csctrl_trainer *trainer);
 
+/** This process's number among those that train the model together (parallel.comm), from 0; the
+ * first one alone logs, evaluates, saves and calls `progress`.
+ *
+ * @param ranks  Written: how many there are; may be NULL.
+ * Threading: any thread.
+ */
+CSCTRL_API int csctrl_trainer_rank(const csctrl_trainer *trainer, int *ranks);
+
 /** The model being trained. Borrowed: lives as long as the trainer; use it between steps only.
  * Threading: any thread. */
 CSCTRL_API csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer);

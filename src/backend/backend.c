@@ -62,6 +62,13 @@ static int processors(void)
     return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (int)count;
 }
 
+static int share(int sharers)
+{
+    const int mine = sharers > 1 ? processors() / sharers : processors();
+
+    return mine > 1 ? mine : 1;
+}
+
 static csctrl_status choose_isa(ct_isa wanted, ct_isa *isa)
 {
     const ct_isa best = ct_isa_best();
@@ -103,7 +110,7 @@ csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
         return CSCTRL_E_NOMEM;
     ex->name = b->name;
     ex->dtype = options->dtype;
-    ex->threads = options->threads > 0 ? options->threads : processors();
+    ex->threads = options->threads > 0 ? options->threads : share(options->sharers);
     ex->isa = isa;
     ex->bf16 = options->bf16;
     ex->tune = options->tune;

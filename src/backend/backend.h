@@ -3,6 +3,7 @@
 #define CT_BACKEND_BACKEND_H
 
 #include "backend/ops.h"
+#include "comm/comm.h"
 
 typedef enum ct_isa { CT_ISA_AUTO, CT_ISA_PORTABLE, CT_ISA_AVX2, CT_ISA_AVX512 } ct_isa;
 
@@ -14,6 +15,7 @@ typedef struct ct_exec_options {
     ct_isa isa;         /* cpu: highest instruction set to use; AUTO: the machine's best */
     bool bf16;          /* cpu: our own convolutions multiply bfloat16, summed in float */
     const char *tune;   /* cpu: "off" (or NULL), "on" or a file, see cpu/cpu_tune.h; borrowed */
+    int sharers;        /* processes among which 0 threads divides the processors; 0: this one */
 } ct_exec_options;
 
 /* Context in which operations run. Layers read ops and dtype and nothing else. */
@@ -25,13 +27,26 @@ struct ct_exec {
     ct_isa isa;       /* in use */
     bool bf16;
     const char *tune; /* read by init only */
-    void *state;      /* backend's own */
+    /* Ranks whose batches are one batch to the norms; NULL: each rank's is its own. Borrowed. */
+    const ct_comm *norms;
+    void *state; /* backend's own */
 };
 
 /* E_UNSUPPORTED with the reason when the backend is missing or does not do that dtype; E_INVALID
  * for an unknown name. */
 csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options);
 void ct_exec_destroy(ct_exec **ex);
+
+/* For the norms of a training batch: rows of all ranks together, as many on each; sums over them.
+ */
+static inline int64_t ct_exec_rows(const ct_exec *ex, int64_t rows)
+{
+    return ex->norms != NULL ? rows * ex->norms->size : rows;
+}
+static inline csctrl_status ct_exec_sum(const ct_exec *ex, double *sums, int count)
+{
+    return ex->norms != NULL ? ct_comm_sum(ex->norms, sums, count, CSCTRL_F64) : CSCTRL_OK;
+}
 
 /* "portable", "avx2", "avx512"; best that this CPU has. */
 const char *ct_isa_name(ct_isa isa);

@@ -49,6 +49,13 @@ static const csctrl_option table[] = {
         "a model is made; a file's path the same, kept in that file, so that runs and resumed runs "
         "compute alike."),
 
+    CHOICE(
+        "parallel.comm", "none", "none|mpi",
+        "How the ranks of a data-parallel run reach one another. csctrl sets mpi where mpirun or "
+        "srun started it. train.batch is divided among the ranks."),
+    CHOICE("parallel.batch_norm", "sync", "sync|local",
+           "Statistics of a batch norm in training: of the whole batch, or of each rank's part."),
+
     CHOICE("data.kind", "auto", "auto|idx|cifar10|cifar100|folder|synthetic",
            "Format of the data set; auto tells it from the path. folder also means a tar of class "
            "folders."),

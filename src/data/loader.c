@@ -75,6 +75,12 @@ static bool can_claim(const ct_loader *l)
     return l->claim_batch < l->released + l->slot_count;
 }
 
+/* Images that all shares of a batch have together. */
+static int64_t whole_batch(const ct_loader_options *o)
+{
+    return (int64_t)o->batch * (o->shares > 1 ? o->shares : 1);
+}
+
 /* Next chunk of the run; false when the thread has to end. Called with the lock held. */
 static bool claim(ct_loader *l, chunk *c)
 {
@@ -133,13 +139,15 @@ static csctrl_status decode(worker *w, const chunk *c)
     const ct_augmentation augmentation = {
         .seed = l->options.seed, .flip = l->options.flip, .crop_pad = l->options.crop_pad};
     const bool augments = augmentation.flip || augmentation.crop_pad > 0;
-    const int64_t epoch = c->batch / l->per_epoch, start = c->batch % l->per_epoch;
+    const int64_t epoch = c->batch / l->per_epoch;
+    const int64_t start = c->batch % l->per_epoch * whole_batch(&l->options) +
+                          (int64_t)l->options.share * l->options.batch;
     const uint32_t *order = l->orders + epoch % l->order_count * l->count;
     slot *s = &l->slots[c->batch % l->slot_count];
 
     for (int i = c->first; i < c->first + c->count; i++) {
         uint32_t image = 0;
-        CT_TRY(read_usable(w, order, start * l->options.batch + i, &image, &s->labels[i]));
+        CT_TRY(read_usable(w, order, start + i, &image, &s->labels[i]));
         if (augments)
             ct_augment(&augmentation, (uint32_t)epoch, image, &l->geometry, w->planes,
                        w->augmented);
@@ -196,7 +204,7 @@ static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *opt
     csctrl_dataset_get_info(dataset, &info);
     const size_t batch = (size_t)options->batch;
     s.count = info.count;
-    s.per_epoch = info.count / options->batch;
+    s.per_epoch = info.count / whole_batch(options);
     s.slots = options->prefetch + 1; /* and the one in use */
     s.orders = s.per_epoch > 0 ? ct_order_epochs(s.slots, s.per_epoch) : 1;
     s.pixels = (size_t)info.channels * (size_t)info.size * (size_t)info.size;
@@ -273,11 +281,11 @@ static csctrl_status check_options(const ct_loader_options *o, int64_t count, co
                        "loader: expected batch, threads and prefetch of at least 1 and no negative "
                        "value, found %d, %d and %d",
                        o->batch, o->threads, o->prefetch);
-    if (count < o->batch)
+    if (count < whole_batch(o))
         return ct_fail(CSCTRL_E_CONFIG,
                        "%s: expected at least one batch of %d images, found %" PRId64
                        "; lower train.batch",
-                       path, o->batch, count);
+                       path, (int)whole_batch(o), count);
     return CSCTRL_OK;
 }
 

@@ -16,6 +16,8 @@ typedef struct ct_loader ct_loader;
 typedef struct ct_loader_options {
     uint64_t seed;
     int batch;
+    int share;     /* the batch is this one of `shares` equal parts of that of the run, */
+    int shares;    /* the only one where 0 */
     int threads;   /* >= 1 */
     int prefetch;  /* batches decoded ahead, >= 1 */
     bool flip;     /* horizontal flip with probability 1/2 */

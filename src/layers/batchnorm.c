@@ -6,7 +6,8 @@ csctrl_status ct_batchnorm_follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,
                                   const ct_batchnorm_pass *pass)
 {
     const double m = norm->momentum;
-    const double unbias = rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
+    const double all = (double)ct_exec_rows(ex, rows);
+    const double unbias = all > 1.0 ? all / (all - 1.0) : 1.0;
 
     CT_TRY(ex->ops->axpby(ex, m, &pass->mean, 1.0 - m, &norm->mean));
     return ex->ops->axpby(ex, m * unbias, &pass->var, 1.0 - m, &norm->var);

@@ -31,7 +31,8 @@ csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode
 csctrl_status ct_batchnorm_again(ct_exec *ex, const ct_batchnorm *norm, const ct_tensor *x,
                                  const ct_batchnorm_pass *pass, ct_tensor *y);
 
-/* The running statistics follow those of a batch of `rows` = all but the channel dimension of x. */
+/* The running statistics follow those of a batch of `rows` = all but the channel dimension of x,
+ * here and on each rank whose rows are normalised with it. */
 csctrl_status ct_batchnorm_follow(ct_exec *ex, ct_batchnorm *norm, int64_t rows,
                                   const ct_batchnorm_pass *pass);
 

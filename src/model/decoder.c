@@ -91,7 +91,8 @@ static csctrl_status code_again(csctrl_model *model, int l, ct_decoder_pass *pas
 }
 
 csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct_decoder_grad *grad,
-                                  const ct_tensor *xhat, ct_tensor *dxhat)
+                                  const ct_tensor *xhat, ct_tensor *dxhat,
+                                  const ct_layer_done *done)
 {
     const ct_ops *ops = model->ex->ops;
     const int depth = model->arch.depth;
@@ -115,6 +116,8 @@ csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct
             CT_TRY(ops->analysis(model->ex, conv, d, &grad->d[l + 1]));
             d = &grad->d[l + 1];
         }
+        if (done != NULL)
+            CT_TRY(done->call(done->user, l));
     }
     return CSCTRL_OK;
 }

@@ -5,9 +5,9 @@
 
 #include "model/model.h"
 
-/* What one layer keeps of a forward pass: s = A z. h = relu(norm(s)), the codes of the layer before,
- * is not kept: it lies where s of the model's inference pass does, and the backward pass computes it
- * again. */
+/* What one layer keeps of a forward pass: s = A z. h = relu(norm(s)), the codes of the layer
+ * before, is not kept: it lies where s of the model's inference pass does, and the backward pass
+ * computes it again. */
 typedef struct ct_decoder_layer_pass {
     ct_tensor s, h;
     ct_batchnorm_pass norm;
@@ -33,9 +33,10 @@ csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_
                                  const ct_tensor *z, ct_tensor *xhat);
 
 /* From dxhat (destroyed) and the forward's xhat: gradients of the decoder's parameters accumulate.
- * z is a constant. */
+ * z is a constant. done (NULL: none) is called after each layer. */
 csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct_decoder_grad *grad,
-                                  const ct_tensor *xhat, ct_tensor *dxhat);
+                                  const ct_tensor *xhat, ct_tensor *dxhat,
+                                  const ct_layer_done *done);
 
 /* The running statistics follow the batch of a pass in CT_MODE_TRAIN. */
 csctrl_status ct_decoder_follow(csctrl_model *model, const ct_decoder_pass *pass);

@@ -176,7 +176,7 @@ static csctrl_status layer_backward(csctrl_model *model, int l, ct_encoder_pass 
 
 csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,
                                   const ct_tensor *z, const ct_tensor *dz, bool learn,
-                                  ct_tensor *dx)
+                                  ct_tensor *dx, const ct_layer_done *done)
 {
     const ct_ops *ops = model->ex->ops;
     const int depth = model->arch.depth;
@@ -188,8 +188,11 @@ csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct
     CT_TRY(ops->sphere_backward(model->ex, z, &pass->length, dz, &flat));
     if (is_spatial(model))
         CT_TRY(ops->to_nhwc(model->ex, &flat, last));
-    for (int l = depth - 1; l >= 0; l--)
+    for (int l = depth - 1; l >= 0; l--) {
         CT_TRY(layer_backward(model, l, pass, grad, learn, l > 0 ? &grad->layers[l - 1].dz : dx));
+        if (done != NULL)
+            CT_TRY(done->call(done->user, l));
+    }
     return CSCTRL_OK;
 }
 

@@ -6,8 +6,8 @@
 #include "model/model.h"
 
 /* What one layer keeps of a forward pass. h, the norm of the codes and the next layer's input, is
- * not kept: it lies where the codes of the model's inference pass do, and the backward pass computes
- * it again. */
+ * not kept: it lies where the codes of the model's inference pass do, and the backward pass
+ * computes it again. */
 typedef struct ct_encoder_layer_pass {
     ct_csc_pass csc;
     ct_tensor h;
@@ -43,10 +43,10 @@ csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_
                                  const ct_tensor *x, ct_tensor *z, int count, double *zeros);
 
 /* From dz [n, d] and the forward's z. learn: gradients of the encoder's parameters accumulate. dx:
- * written; NULL: not wanted. */
+ * written; NULL: not wanted. done (NULL: none) is called after each layer. */
 csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,
                                   const ct_tensor *z, const ct_tensor *dz, bool learn,
-                                  ct_tensor *dx);
+                                  ct_tensor *dx, const ct_layer_done *done);
 
 /* The running statistics follow the batch of a pass in CT_MODE_TRAIN. */
 csctrl_status ct_encoder_follow(csctrl_model *model, const ct_encoder_pass *pass);

@@ -159,7 +159,7 @@ static void destroy_layer(csctrl_model *m, ct_layer *layer)
 
 /* ---- life */
 
-static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config)
+static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config, const ct_comm *ranks)
 {
     const char *precision = csctrl_config_text(config, "precision");
     ct_exec_options options = {
@@ -168,12 +168,16 @@ static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config)
         .bf16 = strcmp(precision, "bf16") == 0,
         .threads = (int)csctrl_config_int(config, "threads"),
         .tune = csctrl_config_text(config, "tune"),
+        .sharers = ranks != NULL ? ranks->local_size : 1,
     };
 
     if (!ct_isa_from_name(csctrl_config_text(config, "isa"), &options.isa))
         return ct_fail(CSCTRL_E_CONFIG, "isa: unknown instruction set '%s'",
                        csctrl_config_text(config, "isa"));
-    return ct_exec_create(ex, &options);
+    CT_TRY(ct_exec_create(ex, &options));
+    if (strcmp(csctrl_config_text(config, "parallel.batch_norm"), "sync") == 0)
+        (*ex)->norms = ranks;
+    return CSCTRL_OK;
 }
 
 static csctrl_status create_inference(csctrl_model *m)
@@ -194,11 +198,12 @@ static csctrl_status create_inference(csctrl_model *m)
     return ct_decoder_pass_create(m, m->infer_decoder, false, 0, 0);
 }
 
-static csctrl_status begin(csctrl_model *m, const csctrl_config *config, bool grads, bool averages)
+static csctrl_status begin(csctrl_model *m, const csctrl_config *config, bool grads, bool averages,
+                           const ct_comm *ranks)
 {
     CT_TRY(csctrl_config_copy(&m->config, config));
     CT_TRY(ct_arch_read(&m->arch, config));
-    CT_TRY(create_exec(&m->ex, config));
+    CT_TRY(create_exec(&m->ex, config, ranks));
     CT_TRY(ct_plan_create(&m->plan));
     for (int l = 0; l < m->arch.depth; l++)
         CT_TRY(create_layer(m, l));
@@ -209,7 +214,7 @@ static csctrl_status begin(csctrl_model *m, const csctrl_config *config, bool gr
 }
 
 csctrl_status ct_model_begin(csctrl_model **out, const csctrl_config *config, int batch, bool grads,
-                             bool averages)
+                             bool averages, const ct_comm *ranks)
 {
     *out = NULL;
     if (batch < 1)
@@ -219,7 +224,7 @@ csctrl_status ct_model_begin(csctrl_model **out, const csctrl_config *config, in
     if (m == NULL)
         return CSCTRL_E_NOMEM;
     m->batch = batch;
-    const csctrl_status status = begin(m, config, grads, averages);
+    const csctrl_status status = begin(m, config, grads, averages, ranks);
     if (status != CSCTRL_OK) {
         csctrl_model_destroy(&m);
         return status;
@@ -264,7 +269,7 @@ csctrl_status csctrl_model_create(csctrl_model **out, const csctrl_config *confi
     csctrl_model *m = NULL;
 
     *out = NULL;
-    CT_TRY(ct_model_begin(&m, config, batch, false, false));
+    CT_TRY(ct_model_begin(&m, config, batch, false, false, NULL));
     const csctrl_status status = ct_model_finish(m);
     if (status != CSCTRL_OK) {
         csctrl_model_destroy(&m);

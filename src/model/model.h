@@ -63,6 +63,12 @@ struct csctrl_model {
     double codes[CSCTRL_MAX_LAYERS]; /* codes of the last encode call */
 };
 
+/* Told by a backward pass that a layer's gradients are complete. */
+typedef struct ct_layer_done {
+    csctrl_status (*call)(void *user, int layer);
+    void *user;
+} ct_layer_done;
+
 /* The scratch class is one time axis: each kind of work has its own stretch of it, minor steps are
  * layers. */
 enum {
@@ -76,10 +82,10 @@ enum {
 
 /* In three parts, so that a trainer can declare its own buffers in the same plan: begin; (declare
  * more); finish. begin makes the exec, the layers and the inference passes; `grads` and `averages`
- * ask for those buffers. finish plans, allocates, binds and draws the initial parameters from
- * `seed`. */
+ * ask for those buffers; `ranks` (borrowed; NULL: none) train this model together, each with a
+ * batch of its own. finish plans, allocates, binds and draws the initial parameters from `seed`. */
 csctrl_status ct_model_begin(csctrl_model **out, const csctrl_config *config, int batch, bool grads,
-                             bool averages);
+                             bool averages, const ct_comm *ranks);
 csctrl_status ct_model_finish(csctrl_model *model);
 /* Planning only: ends begin without allocating, for the sizes. */
 csctrl_status ct_model_finish_plan_only(csctrl_model *model);

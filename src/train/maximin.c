@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 /* The order of work in one batch; saved buffers that are not needed at the same time share memory.
  */
 enum {
@@ -16,7 +18,9 @@ enum {
     PHASE_MIN_GRAD = 12,  /* back through f(xhat), then g */
 };
 
-csctrl_status ct_game_create(ct_game *game, csctrl_model *model, int classes)
+static const ct_comm alone = {.size = 1, .local_size = 1, .name = "none"};
+
+csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *ranks, int classes)
 {
     const csctrl_config *config = model->config;
     const csctrl_dtype dtype = model->ex->dtype;
@@ -24,7 +28,11 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, int classes)
     const int n = model->batch, d = model->arch.features;
     double gamma[3] = {1.0, 1.0, 1.0};
 
-    *game = (ct_game){.model = model};
+    *game = (ct_game){.model = model, .ranks = ranks != NULL ? ranks : &alone};
+    const int all = n * game->ranks->size;
+    game->labels = ct_calloc((size_t)all, sizeof *game->labels);
+    if (game->labels == NULL)
+        return CSCTRL_E_NOMEM;
     game->kind = strcmp(csctrl_config_text(config, "objective.kind"), "multi") == 0
                      ? CT_OBJECTIVE_MULTI
                      : CT_OBJECTIVE_BINARY;
@@ -32,12 +40,12 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, int classes)
     game->sample_weight[CT_DECODER] = csctrl_config_real(config, "game.decoder_sample_weight");
     if (csctrl_config_reals(config, "objective.gamma", gamma, 3) != 3)
         return ct_fail(CSCTRL_E_CONFIG, "objective.gamma: expected three values such as [1, 1, 1]");
-    CT_TRY(ct_objective_create(model->ex, &game->objective, n, d, classes,
+    CT_TRY(ct_objective_create(model->ex, &game->objective, all, d, classes,
                                csctrl_config_real(config, "objective.eps2"), gamma));
     ct_objective_declare(&game->objective, model->plan, CT_TIME_OBJECTIVE, CT_TIME_OBJECTIVE);
     game->x_nchw = CT_SHAPE(dtype, n, g->c, g->h, g->w);
     game->x = game->xhat = game->dxhat = ct_image_shape(dtype, g);
-    game->F = game->dF = CT_SHAPE(dtype, 2 * (int64_t)n, d);
+    game->F = game->dF = CT_SHAPE(dtype, 2 * (int64_t)all, d);
     ct_plan_tensor(model->plan, CT_IO, &game->x_nchw, PHASE_LOAD, PHASE_LOAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->x, PHASE_LOAD, PHASE_MIN_GRAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->xhat, PHASE_MAX_DECODE, PHASE_MIN_GRAD);
@@ -66,6 +74,7 @@ void ct_game_destroy(ct_game *game)
     ct_encoder_pass_destroy(game->model, &game->real);
     ct_encoder_pass_destroy(game->model, &game->again);
     ct_objective_destroy(&game->objective);
+    ct_free(game->labels);
 }
 
 csctrl_status ct_game_load(ct_game *game, const ct_tensor *images)
@@ -84,14 +93,61 @@ csctrl_status ct_game_load(ct_game *game, const ct_tensor *images)
     return ops->to_nhwc(game->model->ex, &game->x_nchw, &game->x);
 }
 
-/* Rows of F or dF: Z (which = 0) or Zhat (which = 1). */
-static ct_tensor half(const ct_tensor *F, int which)
+/* Own rows of F or dF: of Z (which = 0) or Zhat (which = 1). */
+static ct_tensor half(const ct_game *game, const ct_tensor *F, int which)
 {
-    ct_tensor rows = ct_tensor_head(F, F->shape[0] / 2);
+    ct_tensor rows = ct_tensor_head(F, game->model->batch);
+    const size_t part = (size_t)(which * game->ranks->size + game->ranks->rank);
 
-    if (which == 1)
-        rows.data = (unsigned char *)F->data + ct_tensor_bytes(&rows);
+    rows.data = (unsigned char *)F->data + part * ct_tensor_bytes(&rows);
     return rows;
+}
+
+/* ---- what the ranks tell one another */
+
+/* All of F and all labels. */
+static csctrl_status gather(ct_game *game, const int64_t *labels)
+{
+    const ct_comm *ranks = game->ranks;
+    const size_t n = (size_t)game->model->batch;
+    const size_t part = ct_tensor_bytes(&game->F) / (size_t)(2 * ranks->size);
+    unsigned char *const F = game->F.data;
+
+    if (labels != NULL) /* binary does without */
+        memcpy(game->labels + (size_t)ranks->rank * n, labels, n * sizeof *labels);
+    CT_TRY(ct_comm_gather(ranks, game->labels, n * sizeof *labels));
+    CT_TRY(ct_comm_gather(ranks, F, part));
+    return ct_comm_gather(ranks, F + (size_t)ranks->size * part, part);
+}
+
+static csctrl_status start_sum(const ct_game *game, ct_tensor *grad)
+{
+    return ct_comm_start_sum(game->ranks, grad->data, csctrl_tensor_count(grad), grad->dtype);
+}
+
+/* While the backward pass goes on to the next layer. */
+static csctrl_status sum_encoder_layer(void *user, int l)
+{
+    const ct_game *game = user;
+    ct_layer *layer = &game->model->layers[l];
+
+    CT_TRY(start_sum(game, &layer->dW));
+    if (!layer->has_norm)
+        return CSCTRL_OK;
+    CT_TRY(start_sum(game, &layer->norm.dscale));
+    return start_sum(game, &layer->norm.dshift);
+}
+
+static csctrl_status sum_decoder_layer(void *user, int l)
+{
+    const ct_game *game = user;
+    ct_layer *layer = &game->model->layers[l];
+
+    CT_TRY(start_sum(game, ct_layer_synthesis_grad(layer, game->model->arch.tied)));
+    if (l == 0)
+        return CSCTRL_OK;
+    CT_TRY(start_sum(game, &layer->decoder_norm.dscale));
+    return start_sum(game, &layer->decoder_norm.dshift);
 }
 
 /* ---- when something is not finite: the first tensor in the order of computation that is to blame
@@ -153,13 +209,14 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
                               ct_player player, double *value)
 {
     ct_exec *ex = game->model->ex;
-    const ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
-    ct_tensor dz = half(&game->dF, 0), dzhat = half(&game->dF, 1);
-    const double w =
-        (player == CT_ENCODER ? -2.0 : 2.0) * game->sample_weight[player] / game->model->batch;
+    const ct_tensor z = half(game, &game->F, 0), zhat = half(game, &game->F, 1);
+    ct_tensor dz = half(game, &game->dF, 0), dzhat = half(game, &game->dF, 1);
+    const double all = (double)game->model->batch * game->ranks->size;
+    const double w = (player == CT_ENCODER ? -2.0 : 2.0) * game->sample_weight[player] / all;
 
+    CT_TRY(gather(game, labels));
     const csctrl_status status =
-        ct_objective_eval(ex, &game->objective, kind, &game->F, labels, value, &game->dF);
+        ct_objective_eval(ex, &game->objective, kind, &game->F, game->labels, value, &game->dF);
     if (status == CSCTRL_E_NUMERIC || (status == CSCTRL_OK && !isfinite(*value))) {
         CT_TRY(ct_game_check(game, player));
         return ct_fail(CSCTRL_E_NUMERIC, "the objective in the %s's move is not finite",
@@ -177,8 +234,9 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
 csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_only, double *value)
 {
     csctrl_model *m = game->model;
-    ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
-    const ct_tensor dz = half(&game->dF, 0), dzhat = half(&game->dF, 1);
+    ct_tensor z = half(game, &game->F, 0), zhat = half(game, &game->F, 1);
+    const ct_tensor dz = half(game, &game->dF, 0), dzhat = half(game, &game->dF, 1);
+    const ct_layer_done sum = {sum_encoder_layer, game};
 
     CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
     if (!rate_only) {
@@ -189,16 +247,18 @@ csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_o
         evaluate(game, labels, rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, CT_ENCODER, value));
     CT_TRY(clear_grads(m, CT_ENCODER));
     if (!rate_only)
-        CT_TRY(
-            ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, true, NULL));
-    return ct_encoder_backward(m, &game->real, &game->encoder_grad, &z, &dz, true, NULL);
+        CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, true, NULL,
+                                   NULL));
+    CT_TRY(ct_encoder_backward(m, &game->real, &game->encoder_grad, &z, &dz, true, NULL, &sum));
+    return ct_comm_finish_sums(game->ranks);
 }
 
 csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value)
 {
     csctrl_model *m = game->model;
-    ct_tensor z = half(&game->F, 0), zhat = half(&game->F, 1);
-    const ct_tensor dzhat = half(&game->dF, 1);
+    ct_tensor z = half(game, &game->F, 0), zhat = half(game, &game->F, 1);
+    const ct_tensor dzhat = half(game, &game->dF, 1);
+    const ct_layer_done sum = {sum_decoder_layer, game};
 
     CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
     CT_TRY(ct_decoder_forward(m, &game->decoded, CT_MODE_TRAIN, &z, &game->xhat));
@@ -206,8 +266,10 @@ csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *val
     CT_TRY(evaluate(game, labels, game->kind, CT_DECODER, value));
     CT_TRY(clear_grads(m, CT_DECODER));
     CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, false,
-                               &game->dxhat));
-    return ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat);
+                               &game->dxhat, NULL));
+    CT_TRY(ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat,
+                               &sum));
+    return ct_comm_finish_sums(game->ranks);
 }
 
 csctrl_status ct_game_follow(ct_game *game, ct_player player)

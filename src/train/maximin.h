@@ -7,26 +7,31 @@
 #include "model/encoder.h"
 #include "objective/rate_reduction.h"
 
+/* With several ranks a batch is that of all of them: each computes the features of its own images,
+ * the objective of all features, and its share of every gradient, which are summed. */
 typedef struct ct_game {
     csctrl_model *model;
+    const ct_comm *ranks; /* borrowed */
+    int64_t *labels;      /* of all ranks; owned */
     ct_objective objective;
     ct_objective_kind kind;
     double sample_weight[CT_PLAYERS]; /* w of w mean |z - zhat|^2 */
-    ct_tensor x_nchw, x;              /* the batch, [n, c, h, w] and [n, h, w, c] */
+    ct_tensor x_nchw, x;              /* own part of the batch, [n, c, h, w] and [n, h, w, c] */
     ct_tensor xhat, dxhat;            /* [n, h, w, c] */
-    ct_tensor F, dF;                  /* [2n, d]: Z above Zhat, and the gradient */
-    ct_encoder_pass real, again;      /* f(x) and f(xhat), saved */
-    ct_decoder_pass decoded;          /* g(Z), saved */
+    ct_tensor F, dF; /* [2 n ranks, d]: Z of rank after rank above Zhat, and the gradient */
+    ct_encoder_pass real, again; /* f(x) and f(xhat), saved */
+    ct_decoder_pass decoded;     /* g(Z), saved */
     ct_encoder_grad encoder_grad;
     ct_decoder_grad decoder_grad;
 } ct_game;
 
-/* Between ct_model_begin and ct_model_finish: declares the game's buffers in the model's plan. */
-csctrl_status ct_game_create(ct_game *game, csctrl_model *model, int classes);
+/* Between ct_model_begin and ct_model_finish: declares the game's buffers in the model's plan.
+ * ranks: that train the model together; NULL: none. */
+csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *ranks, int classes);
 void ct_game_bind(ct_game *game); /* after ct_model_finish */
 void ct_game_destroy(ct_game *game);
 
-/* Take a batch: f32[n, c, h, w]. */
+/* Take this rank's part of a batch: f32[n, c, h, w]. The moves take its n labels. */
 csctrl_status ct_game_load(ct_game *game, const ct_tensor *images);
 
 /* Max move: gradients of the objective, through f(x) and f(xhat) with xhat = g(f(x)) held constant,

@@ -56,7 +56,7 @@ static uint64_t bytes_to_take(const csctrl_trainer *t)
 
     for (int k = 0; k < CT_CLASSES; k++)
         bytes += ct_plan_size(t->model->plan, (ct_class)k);
-    ct_loader_options_read(&options, t->config, 0);
+    ct_loader_options_read(&options, t->config, &t->ranks, 0);
     return bytes + ct_loader_memory(t->train, &options) +
            ct_monitor_memory(t->config, &t->model->arch, t->test_images) +
            ct_plan_size(t->model->plan, CT_STATE); /* the copy that a save holds */
@@ -84,7 +84,8 @@ csctrl_status ct_trainer_expect_memory(const csctrl_trainer *t)
 }
 
 /* Data set and prefetch ring; nothing when the data cannot be opened here. */
-static void plan_data(const csctrl_config *config, csctrl_memory_plan *plan, data_facts *facts)
+static void plan_data(const csctrl_trainer *t, const csctrl_config *config,
+                      csctrl_memory_plan *plan, data_facts *facts)
 {
     csctrl_dataset *train = NULL, *test = NULL;
     csctrl_dataset_info info;
@@ -92,7 +93,7 @@ static void plan_data(const csctrl_config *config, csctrl_memory_plan *plan, dat
 
     if (csctrl_dataset_open(&train, config, CSCTRL_SPLIT_TRAIN) != CSCTRL_OK)
         return;
-    ct_loader_options_read(&options, config, 0);
+    ct_loader_options_read(&options, config, &t->ranks, 0);
     csctrl_dataset_get_info(train, &info);
     facts->classes = info.classes;
     plan->data += info.memory;
@@ -127,7 +128,8 @@ csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_pla
     size_t threads = 1;
 
     *plan = (csctrl_memory_plan){0};
-    plan_data(config, plan, &facts);
+    (void)ct_comm_open(&t.ranks, "none");
+    plan_data(&t, config, plan, &facts);
     const csctrl_status status = plan_model(&t, config, &facts, plan);
     if (status == CSCTRL_OK)
         threads = (size_t)t.model->ex->threads;

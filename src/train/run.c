@@ -1,5 +1,6 @@
 /* run.c - a whole run: steps, and when to log, evaluate, draw and save. */
 #include <math.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -85,21 +86,54 @@ static csctrl_status after_step(csctrl_trainer *t, csctrl_progress *p, bool stop
     return CSCTRL_OK;
 }
 
+/* That the ranks still have the same parameters, whenever they may be saved. */
+static csctrl_status expect_same(csctrl_trainer *t)
+{
+    csctrl_model *m = t->model;
+    uint64_t hash = 0;
+
+    if (t->ranks.size == 1 || !(every(t, "train.checkpoint_every") || t->model->step == t->steps))
+        return CSCTRL_OK;
+    for (size_t i = 0; i < m->param_count; i++) {
+        double squares = 0.0;
+        uint64_t bits = 0;
+        if (m->params[i].grad == NULL) /* running statistics may be each rank's own */
+            continue;
+        CT_TRY(m->ex->ops->sum_squares(m->ex, m->params[i].value, &squares));
+        memcpy(&bits, &squares, sizeof bits);
+        hash = (hash ^ bits) * 0x9E3779B97F4A7C15U;
+    }
+    return ct_comm_expect_same(&t->ranks, hash, "the model");
+}
+
+/* All ranks stop when one is asked to. The first one alone has something to show and to save. */
+static csctrl_status finish_step(csctrl_trainer *t, csctrl_progress *p, bool *stopping,
+                                 csctrl_progress_fn progress, void *user)
+{
+    *stopping = atomic_load(&t->stop);
+    CT_TRY(ct_comm_any(&t->ranks, stopping));
+    CT_TRY(expect_same(t));
+    CT_TRY(after_step(t, p, *stopping));
+    t->reported = ct_now(); /* evaluation and saving do not count as training speed */
+    bool refused = t->ranks.rank == 0 && progress != NULL && !progress(user, p) && !*stopping;
+    CT_TRY(ct_comm_any(&t->ranks, &refused));
+    if (refused && t->run_dir != NULL)
+        CT_TRY(save(t, false));
+    *stopping = *stopping || refused;
+    return CSCTRL_OK;
+}
+
 csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn progress, void *user)
 {
     csctrl_progress p;
 
     while (trainer->model->step < trainer->steps) {
+        bool stopping = false;
         CT_TRY(csctrl_trainer_step(trainer, &p));
-        bool stopping = atomic_load(&trainer->stop);
-        const csctrl_status status = after_step(trainer, &p, stopping);
-        if (status != CSCTRL_OK)
+        const csctrl_status status = finish_step(trainer, &p, &stopping, progress, user);
+        if (status != CSCTRL_OK) {
+            trainer->lost = true;
             return ct_fail_context(status, "after step %lld", (long long)trainer->model->step);
-        trainer->reported = ct_now(); /* evaluation and saving do not count as training speed */
-        if (progress != NULL && !progress(user, &p) && !stopping) {
-            stopping = true;
-            if (trainer->run_dir != NULL)
-                CT_TRY(save(trainer, false));
         }
         if (stopping && trainer->model->step < trainer->steps) {
             atomic_store(&trainer->stop, false); /* the request is served: a next run goes on */

@@ -12,6 +12,23 @@
 #include "train/rundir.h"
 #include "train/save.h"
 
+static bool is_first(const csctrl_trainer *t)
+{
+    return t->ranks.rank == 0;
+}
+
+/* One rank's failure before the first step is everyone's. The others have its message. */
+static csctrl_status agree(const csctrl_trainer *t, csctrl_status mine)
+{
+    bool failed = mine != CSCTRL_OK;
+
+    if (t->ranks.size == 1)
+        return mine;
+    CT_TRY(ct_comm_any(&t->ranks, &failed));
+    return failed && mine == CSCTRL_OK ? ct_fail(CSCTRL_E_STATE, "another rank failed; see there")
+                                       : mine;
+}
+
 static csctrl_status open_data(csctrl_trainer *t)
 {
     csctrl_dataset_info train, test;
@@ -27,11 +44,14 @@ static csctrl_status open_data(csctrl_trainer *t)
     return CSCTRL_OK;
 }
 
-void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config, int64_t start)
+void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config,
+                            const ct_comm *ranks, int64_t start)
 {
     *options = (ct_loader_options){
         .seed = (uint64_t)csctrl_config_int(config, "seed"),
-        .batch = (int)csctrl_config_int(config, "train.batch"),
+        .batch = (int)csctrl_config_int(config, "train.batch") / ranks->size,
+        .share = ranks->rank,
+        .shares = ranks->size,
         .threads = (int)csctrl_config_int(config, "data.loader_threads"),
         .prefetch = (int)csctrl_config_int(config, "data.prefetch"),
         .flip = csctrl_config_bool(config, "data.flip"),
@@ -44,9 +64,14 @@ csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, i
 {
     const int batch = (int)csctrl_config_int(config, "train.batch");
 
-    CT_TRY(ct_model_begin(&t->model, config, batch, true,
-                          csctrl_config_real(config, "optim.ema") > 0.0));
-    CT_TRY(ct_game_create(&t->game, t->model, classes));
+    if (batch % t->ranks.size != 0)
+        return ct_fail(CSCTRL_E_CONFIG,
+                       "train.batch: expected a multiple of the %d ranks, which share it equally, "
+                       "found %d",
+                       t->ranks.size, batch);
+    CT_TRY(ct_model_begin(&t->model, config, batch / t->ranks.size, true,
+                          csctrl_config_real(config, "optim.ema") > 0.0, &t->ranks));
+    CT_TRY(ct_game_create(&t->game, t->model, &t->ranks, classes));
     ct_optim_create(&t->optim, t->model);
     t->model->classes = classes;
     return CSCTRL_OK;
@@ -56,7 +81,7 @@ static csctrl_status start_loader(csctrl_trainer *t)
 {
     ct_loader_options options;
 
-    ct_loader_options_read(&options, t->config, t->model->step);
+    ct_loader_options_read(&options, t->config, &t->ranks, t->model->step);
     return ct_loader_create(&t->loader, t->train, &options);
 }
 
@@ -69,17 +94,16 @@ static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
     CT_TRY(ct_trainer_expect_memory(t));
     CT_TRY(ct_model_finish(t->model));
     ct_game_bind(&t->game);
-    CT_TRY(ct_monitor_create(&t->monitor, t->model, t->test));
+    if (is_first(t))
+        CT_TRY(ct_monitor_create(&t->monitor, t->model, t->test));
     t->steps = csctrl_config_int(config, "train.batches");
     t->started = t->reported = ct_now();
     return CSCTRL_OK;
 }
 
-static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, const char *run_dir)
+/* What goes with it on disk, and the loader. */
+static csctrl_status start_run(csctrl_trainer *t, const char *run_dir)
 {
-    if (run_dir != NULL)
-        CT_TRY(ct_rundir_expect_new(run_dir)); /* before the data and the memory are taken */
-    CT_TRY(build(t, config));
     CT_TRY(start_loader(t));
     if (run_dir == NULL)
         return CSCTRL_OK;
@@ -96,6 +120,17 @@ static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, c
     return status == CSCTRL_OK ? CSCTRL_OK : ct_rundir_undo(run_dir, status);
 }
 
+static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, const char *run_dir)
+{
+    CT_TRY(ct_comm_open(&t->ranks, csctrl_config_text(config, "parallel.comm")));
+    if (!is_first(t))
+        run_dir = NULL;
+    /* before the data and the memory are taken */
+    CT_TRY(agree(t, run_dir != NULL ? ct_rundir_expect_new(run_dir) : CSCTRL_OK));
+    CT_TRY(agree(t, build(t, config)));
+    return agree(t, start_run(t, run_dir));
+}
+
 static csctrl_status create_trainer(csctrl_trainer **out)
 {
     *out = ct_calloc(1, sizeof **out);
@@ -103,6 +138,7 @@ static csctrl_status create_trainer(csctrl_trainer **out)
         return CSCTRL_E_NOMEM;
     (*out)->best_psnr = -1.0;
     (*out)->lock = -1;
+    CT_TRY(ct_comm_open(&(*out)->ranks, "none"));
     atomic_init(&(*out)->stop, false);
     return CSCTRL_OK;
 }
@@ -117,22 +153,40 @@ csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *c
     return status;
 }
 
-static csctrl_status continue_run(csctrl_trainer *t, const csctrl_config *config,
-                                  const char *run_dir, const char *checkpoint)
+static csctrl_status continue_from(csctrl_trainer *t, const csctrl_config *config,
+                                   const char *checkpoint)
 {
     CT_TRY(build(t, config));
     ct_train_state state = ct_trainer_state(t);
     CT_TRY(ct_restore(checkpoint, &state));
     t->best_psnr = state.best_psnr;
     t->first_step = t->model->step;
+    return start_loader(t);
+}
+
+/* When every rank has read the checkpoint. */
+static csctrl_status continue_on_disk(csctrl_trainer *t, const char *run_dir)
+{
+    if (!is_first(t))
+        return CSCTRL_OK;
     t->run_dir = ct_strdup(run_dir);
     if (t->run_dir == NULL)
         return CSCTRL_E_NOMEM;
     CT_TRY(ct_rundir_rewind(run_dir, t->model->step));
     CT_TRY(ct_rundir_write_config(run_dir, t->config));
     /* A run killed after its last save still has what that save was to replace. */
-    CT_TRY(ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last")));
-    return start_loader(t);
+    return ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last"));
+}
+
+/* How this launch was made, which says nothing of the one before: of the overrides alone. */
+static const char *comm_kind(const char *const *overrides, size_t count)
+{
+    static const char key[] = "parallel.comm=";
+
+    while (count-- > 0)
+        if (strncmp(overrides[count], key, sizeof key - 1) == 0)
+            return overrides[count] + sizeof key - 1;
+    return "none";
 }
 
 /* A checkpoint alone is not enough: the run goes on in its directory. */
@@ -150,27 +204,43 @@ static csctrl_status expect_run(const char *path)
                            CT_CHECKPOINT_FOLDER);
 }
 
-csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
-                                    const char *const *overrides, size_t count)
+static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
+                                  const char *const *overrides, size_t count)
 {
     static const char *const latest[] = {"latest", NULL};
     csctrl_config *config = NULL;
     char *checkpoint = NULL;
     csctrl_status status = CSCTRL_OK;
 
-    *out = NULL;
-    CT_GOTO(status, expect_run(run_dir));
-    CT_GOTO(status, create_trainer(out));
-    CT_GOTO(status, ct_rundir_lock(run_dir, &(*out)->lock));
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
-    status = continue_run(*out, config, run_dir, checkpoint);
+    CT_GOTO(status, csctrl_config_set(config, "parallel.comm", comm_kind(overrides, count)));
+    status = continue_from(t, config, checkpoint);
 done:
-    if (status != CSCTRL_OK)
-        csctrl_trainer_destroy(out);
     csctrl_config_destroy(&config);
     ct_free(checkpoint);
+    return status;
+}
+
+static csctrl_status resume_run(csctrl_trainer *t, const char *run_dir,
+                                const char *const *overrides, size_t count)
+{
+    CT_TRY(ct_comm_open(&t->ranks, comm_kind(overrides, count)));
+    CT_TRY(agree(t, is_first(t) ? ct_rundir_lock(run_dir, &t->lock) : CSCTRL_OK));
+    CT_TRY(agree(t, continue_run(t, run_dir, overrides, count)));
+    return agree(t, continue_on_disk(t, run_dir));
+}
+
+csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
+                                    const char *const *overrides, size_t count)
+{
+    *out = NULL;
+    CT_TRY(expect_run(run_dir));
+    CT_TRY(create_trainer(out));
+    const csctrl_status status = resume_run(*out, run_dir, overrides, count);
+    if (status != CSCTRL_OK)
+        csctrl_trainer_destroy(out);
     return status;
 }
 
@@ -187,6 +257,7 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
     csctrl_dataset_close(&t->train);
     csctrl_config_destroy(&t->config);
     ct_rundir_unlock(&t->lock);
+    ct_comm_close(&t->ranks, t->lost);
     ct_free(t->run_dir);
     ct_free(t);
     *trainer = NULL;
@@ -230,7 +301,7 @@ static void report(csctrl_trainer *t, csctrl_progress *progress)
 {
     const double now = ct_now(), since = now - t->started;
     const int64_t done = t->model->step - t->first_step;
-    const int batch = t->model->batch;
+    const int batch = t->model->batch * t->ranks.size;
 
     *progress = (csctrl_progress){
         .step = t->model->step,
@@ -260,17 +331,29 @@ csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *prog
     const int64_t *labels = NULL;
 
     CT_TRY(ct_trainer_expect_sound(trainer));
-    CT_TRY(ct_loader_next(trainer->loader, &images, &labels));
-    csctrl_status status = ct_game_load(&trainer->game, &images);
+    csctrl_status status = ct_loader_next(trainer->loader, &images, &labels);
+    if (status != CSCTRL_OK) {
+        trainer->lost = true;
+        return status;
+    }
+    status = ct_game_load(&trainer->game, &images);
     if (status == CSCTRL_OK)
         status = play(trainer, labels);
     if (status != CSCTRL_OK) {
         trainer->failed = true;
+        trainer->lost = status != CSCTRL_E_NUMERIC; /* what is not finite is so on every rank */
         return ct_fail_context(status, "step %lld", (long long)trainer->model->step + 1);
     }
     trainer->model->step++;
     report(trainer, progress != NULL ? progress : &ignored);
     return CSCTRL_OK;
+}
+
+int csctrl_trainer_rank(const csctrl_trainer *trainer, int *ranks)
+{
+    if (ranks != NULL)
+        *ranks = trainer->ranks.size;
+    return trainer->ranks.rank;
 }
 
 csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer)

@@ -13,6 +13,7 @@
 
 struct csctrl_trainer {
     csctrl_config *config;
+    ct_comm ranks; /* only the first one logs, evaluates, draws and saves */
     csctrl_dataset *train, *test;
     ct_loader *loader;
     csctrl_model *model;
@@ -28,9 +29,11 @@ struct csctrl_trainer {
     double started, reported; /* ct_now() */
     atomic_bool stop;
     bool failed; /* a step ended half-way: neither to be continued nor saved */
+    bool lost;   /* the other ranks may wait for this one, which failed alone */
 };
 
-/* Model, game and optimizer declared in one plan, not yet finished. */
+/* Model, game and optimizer declared in one plan, not yet finished. E_CONFIG when the ranks cannot
+ * share the batch equally. */
 csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes);
 
 /* With data open and the model's plan finished, before memory is taken: E_NOMEM when the machine
@@ -40,7 +43,8 @@ csctrl_status ct_trainer_expect_memory(const csctrl_trainer *t);
 /* E_STATE after a step that failed: one player may have moved and the other not. */
 csctrl_status ct_trainer_expect_sound(const csctrl_trainer *t);
 
-void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config, int64_t start);
+void ct_loader_options_read(ct_loader_options *options, const csctrl_config *config,
+                            const ct_comm *ranks, int64_t start);
 
 static inline ct_train_state ct_trainer_state(csctrl_trainer *t)
 {

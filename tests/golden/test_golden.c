@@ -433,8 +433,8 @@ static void check_game(fixture *f)
     ct_optim optim;
     double value = 0.0;
 
-    OK(ct_model_begin(&m, config, (int)find(f, "in.x.0").shape[0], true, false));
-    OK(ct_game_create(&game, m, (int)meta_real(f, "classes")));
+    OK(ct_model_begin(&m, config, (int)find(f, "in.x.0").shape[0], true, false, NULL));
+    OK(ct_game_create(&game, m, NULL, (int)meta_real(f, "classes")));
     ct_optim_create(&optim, m);
     OK(ct_model_finish(m));
     ct_game_bind(&game);

@@ -38,8 +38,8 @@ static void open_net(net *t, const char *device, const char *choice, const char 
                                  NULL};
 
     t->config = tiny_config_list(texts);
-    expect_ok(ct_model_begin(&t->model, t->config, BATCH, true, false));
-    expect_ok(ct_game_create(&t->game, t->model, TINY_CLASSES));
+    expect_ok(ct_model_begin(&t->model, t->config, BATCH, true, false, NULL));
+    expect_ok(ct_game_create(&t->game, t->model, NULL, TINY_CLASSES));
     expect_ok(ct_model_finish(t->model));
     ct_game_bind(&t->game);
     for (size_t i = 0; i < t->model->param_count; i++) {

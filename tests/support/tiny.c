@@ -65,8 +65,8 @@ void tiny_game_open(tiny_game *g, csctrl_config *config, int classes)
 {
     *g = (tiny_game){.config = config};
     expect_ok(ct_model_begin(&g->model, config, (int)csctrl_config_int(config, "train.batch"), true,
-                             csctrl_config_real(config, "optim.ema") > 0.0));
-    expect_ok(ct_game_create(&g->game, g->model, classes));
+                             csctrl_config_real(config, "optim.ema") > 0.0, NULL));
+    expect_ok(ct_game_create(&g->game, g->model, NULL, classes));
     ct_optim_create(&g->optim, g->model);
     expect_ok(ct_model_finish(g->model));
     ct_game_bind(&g->game);

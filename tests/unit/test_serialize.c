@@ -19,7 +19,7 @@ static csctrl_model *model_of(csctrl_config *config, bool averages)
 {
     csctrl_model *m = NULL;
 
-    expect_ok(ct_model_begin(&m, config, 2, false, averages));
+    expect_ok(ct_model_begin(&m, config, 2, false, averages, NULL));
     expect_ok(ct_model_finish(m));
     csctrl_config_destroy(&config);
     return m;

@@ -51,14 +51,16 @@ static csctrl_status bn_forward(ct_exec *ex, const ct_tensor *x, const ct_tensor
                                 ct_tensor *var)
 {
     const int64_t rows = row_count(x);
+    const double all_rows = (double)ct_exec_rows(ex, rows);
 
     for (int64_t c0 = 0; c0 < row_length(x); c0 += CT_GROUP) {
         ct_bn_args p = group_args(x, mean, c0);
         double sums[CT_MAX_SUMS];
         ct_cpu_sum(ex, rows, 2 * p.group, ct_cpu_loops(ex)->bn_sums, &p, sums);
+        CT_TRY(ct_exec_sum(ex, sums, 2 * p.group));
         for (int j = 0; j < p.group; j++) {
-            const double m = sums[2 * j] / (double)rows;
-            const double v = sums[2 * j + 1] / (double)rows - m * m;
+            const double m = sums[2 * j] / all_rows;
+            const double v = sums[2 * j + 1] / all_rows - m * m;
             *at_out(mean, c0 + j) = (float)m;
             *at_out(var, c0 + j) = v < 0 ? 0 : (float)v;
         }
@@ -86,6 +88,7 @@ static csctrl_status bn_backward(ct_exec *ex, const ct_tensor *x, const ct_tenso
                                  ct_tensor *dshift)
 {
     const int64_t rows = row_count(x);
+    const double all_rows = (double)ct_exec_rows(ex, rows);
 
     for (int64_t c0 = 0; c0 < row_length(x); c0 += CT_GROUP) {
         ct_bn_args p = group_args(x, mean, c0);
@@ -94,14 +97,18 @@ static csctrl_status bn_backward(ct_exec *ex, const ct_tensor *x, const ct_tenso
         ct_cpu_sum(ex, rows, 2 * p.group, ct_cpu_loops(ex)->bn_backward_sums, &p, sums);
         for (int j = 0; j < p.group; j++) {
             const double inv = 1 / sqrt((double)*at(var, c0 + j) + eps);
-            const double a = (double)*at(scale, c0 + j) * inv;
-            p.a[j] = (float)a;
-            p.b[j] = (float)(-a * inv * inv * sums[2 * j + 1] / (double)rows);
-            p.shift[j] = (float)(-a * sums[2 * j] / (double)rows);
             if (dscale != NULL)
                 *at_out(dscale, c0 + j) += (float)(sums[2 * j + 1] * inv);
             if (dshift != NULL)
                 *at_out(dshift, c0 + j) += (float)sums[2 * j];
+        }
+        CT_TRY(ct_exec_sum(ex, sums, 2 * p.group));
+        for (int j = 0; j < p.group; j++) {
+            const double inv = 1 / sqrt((double)*at(var, c0 + j) + eps);
+            const double a = (double)*at(scale, c0 + j) * inv;
+            p.a[j] = (float)a;
+            p.b[j] = (float)(-a * inv * inv * sums[2 * j + 1] / all_rows);
+            p.shift[j] = (float)(-a * sums[2 * j] / all_rows);
         }
         if (dx == NULL)
             continue;

@@ -4,19 +4,23 @@
 #include "backend/ref/ref.h"
 
 /* Mean and biased variance of channel c. */
-static void moments(const ct_tensor *x, int64_t c, double *mean, double *var)
+static csctrl_status moments(const ct_exec *ex, const ct_tensor *x, int64_t c, double *mean,
+                             double *var)
 {
     const int64_t rows = row_count(x), channels = row_length(x);
     double sum = 0, squares = 0;
 
     for (int64_t r = 0; r < rows; r++)
         sum += (double)in(x)[r * channels + c];
-    *mean = sum / (double)rows;
+    CT_TRY(ct_exec_sum(ex, &sum, 1));
+    *mean = sum / (double)ct_exec_rows(ex, rows);
     for (int64_t r = 0; r < rows; r++) {
         const double d = (double)in(x)[r * channels + c] - *mean;
         squares += d * d;
     }
-    *var = squares / (double)rows;
+    CT_TRY(ct_exec_sum(ex, &squares, 1));
+    *var = squares / (double)ct_exec_rows(ex, rows);
+    return CSCTRL_OK;
 }
 
 static void normalise(const ct_tensor *x, int64_t c, double mean, double var, double eps,
@@ -33,10 +37,9 @@ static csctrl_status bn_forward(ct_exec *ex, const ct_tensor *x, const ct_tensor
                                 const ct_tensor *shift, double eps, ct_tensor *y, ct_tensor *mean,
                                 ct_tensor *var)
 {
-    (void)ex;
     for (int64_t c = 0; c < row_length(x); c++) {
-        double m, v;
-        moments(x, c, &m, &v);
+        double m = 0, v = 0;
+        CT_TRY(moments(ex, x, c, &m, &v));
         normalise(x, c, m, v, eps, (double)in(scale)[c], (double)in(shift)[c], y);
         out(mean)[c] = (real)m;
         out(var)[c] = (real)v;
@@ -63,8 +66,8 @@ static csctrl_status bn_backward(ct_exec *ex, const ct_tensor *x, const ct_tenso
                                  ct_tensor *dshift)
 {
     const int64_t rows = row_count(x), channels = row_length(x);
+    const double all_rows = (double)ct_exec_rows(ex, rows);
 
-    (void)ex;
     for (int64_t c = 0; c < channels; c++) {
         const double m = (double)in(mean)[c], inv = 1 / sqrt((double)in(var)[c] + eps);
         double sum = 0, sum_u = 0;
@@ -72,9 +75,11 @@ static csctrl_status bn_backward(ct_exec *ex, const ct_tensor *x, const ct_tenso
             sum += (double)in(dy)[i];
             sum_u += (double)in(dy)[i] * ((double)in(x)[i] - m) * inv;
         }
+        double sums[] = {sum, sum_u};
+        CT_TRY(ct_exec_sum(ex, sums, 2));
         for (int64_t i = c; dx != NULL && i < rows * channels; i += channels) {
             const double u = ((double)in(x)[i] - m) * inv;
-            const double centred = (double)in(dy)[i] - (sum + u * sum_u) / (double)rows;
+            const double centred = (double)in(dy)[i] - (sums[0] + u * sums[1]) / all_rows;
             out(dx)[i] = (real)((double)in(scale)[c] * inv * centred);
         }
         if (dscale != NULL)

@@ -1,0 +1,101 @@
+/* comm.c - one rank that is alone, or a module that carries the messages; the only file that knows
+ * where modules are. */
+#define _GNU_SOURCE
+#include "comm/comm.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "comm/mpi/mpi_module.h"
+
+/* Open for good: MPI cannot be started twice in a process, nor its library taken out. */
+static csctrl_status open_mpi(ct_comm *comm)
+{
+    char message[CT_MPI_MESSAGE_MAX] = "";
+    void *module =
+        dlopen(CT_MPI_MODULE, RTLD_NOW | RTLD_GLOBAL); /* Open MPI's own modules need it */
+
+    if (module == NULL)
+        return ct_fail(
+            CSCTRL_E_UNSUPPORTED,
+            "parallel.comm \"mpi\": the module was not found (%s); install MPI and build "
+            "csctrl with CSCTRL_WITH_MPI=ON",
+            dlerror());
+    void *const symbol = dlsym(module, CT_MPI_OPEN);
+    ct_mpi_open_fn *open = NULL;
+    memcpy(&open, &symbol, sizeof open); /* C has no cast from an object to a function */
+    if (open == NULL)
+        return ct_fail(CSCTRL_E_UNSUPPORTED, "parallel.comm \"mpi\": %s has no function %s",
+                       CT_MPI_MODULE, CT_MPI_OPEN);
+    const csctrl_status status = open(comm, message, sizeof message);
+    return status == CSCTRL_OK ? status : ct_fail(status, "MPI: %s", message);
+}
+
+csctrl_status ct_comm_open(ct_comm *comm, const char *kind)
+{
+    *comm = (ct_comm){.size = 1, .local_size = 1, .name = "none"};
+    if (strcmp(kind, "none") == 0)
+        return CSCTRL_OK;
+    if (strcmp(kind, "mpi") == 0)
+        return open_mpi(comm);
+    return ct_fail(CSCTRL_E_INVALID, "parallel.comm: unknown kind \"%s\": none or mpi expected",
+                   kind);
+}
+
+void ct_comm_close(ct_comm *comm, bool failed)
+{
+    if (comm->ops != NULL)
+        comm->ops->close(comm->state, failed);
+    *comm = (ct_comm){.size = 1, .local_size = 1, .name = "none"};
+}
+
+static csctrl_status told(const ct_comm *comm, csctrl_status status)
+{
+    return status == CSCTRL_OK ? status
+                               : ct_fail(status, "rank %d of %d cannot reach another rank by %s",
+                                         comm->rank, comm->size, comm->name);
+}
+
+csctrl_status ct_comm_sum(const ct_comm *comm, void *data, int64_t count, csctrl_dtype dtype)
+{
+    return comm->size == 1 ? CSCTRL_OK
+                           : told(comm, comm->ops->sum(comm->state, data, count, dtype));
+}
+
+csctrl_status ct_comm_start_sum(const ct_comm *comm, void *data, int64_t count, csctrl_dtype dtype)
+{
+    return comm->size == 1 ? CSCTRL_OK
+                           : told(comm, comm->ops->start_sum(comm->state, data, count, dtype));
+}
+
+csctrl_status ct_comm_finish_sums(const ct_comm *comm)
+{
+    return comm->size == 1 ? CSCTRL_OK : told(comm, comm->ops->finish_sums(comm->state));
+}
+
+csctrl_status ct_comm_gather(const ct_comm *comm, void *all, size_t bytes)
+{
+    return comm->size == 1 ? CSCTRL_OK : told(comm, comm->ops->gather(comm->state, all, bytes));
+}
+
+csctrl_status ct_comm_any(const ct_comm *comm, bool *any)
+{
+    double count = *any ? 1.0 : 0.0;
+
+    CT_TRY(ct_comm_sum(comm, &count, 1, CSCTRL_F64));
+    *any = count > 0.0;
+    return CSCTRL_OK;
+}
+
+/* Each half of 32 bits is exact as a double, and so is the sum of those of two million ranks. */
+csctrl_status ct_comm_expect_same(const ct_comm *comm, uint64_t mine, const char *what)
+{
+    const double halves[2] = {(double)(mine >> 32), (double)(mine & UINT32_MAX)};
+    double sums[2] = {halves[0], halves[1]};
+    const double size = comm->size;
+
+    CT_TRY(ct_comm_sum(comm, sums, 2, CSCTRL_F64));
+    bool differs = sums[0] != size * halves[0] || sums[1] != size * halves[1];
+    CT_TRY(ct_comm_any(comm, &differs));
+    return differs ? ct_fail(CSCTRL_E_STATE, "%s is not the same on every rank", what) : CSCTRL_OK;
+}

@@ -1,0 +1,55 @@
+/* comm.h - what the ranks of a data-parallel run say to one another.
+ *
+ * A rank is a process with a copy of the model and a share of every batch. All ranks make the same
+ * calls in the same order; each call waits for the others. Data lies in host memory. A call that
+ * fails leaves the ranks out of step: the run cannot go on, and ct_comm_close ends it for all. */
+#ifndef CT_COMM_COMM_H
+#define CT_COMM_COMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tensor/tensor.h"
+
+typedef struct ct_comm ct_comm;
+
+/* What carries the messages. All but close return E_IO when a rank cannot be reached. */
+typedef struct ct_comm_ops {
+    /* data <- its sum over the ranks, the same bits on every rank; f32 or f64. start_sum returns at
+     * once, and data is not touched until finish_sums has waited for all that were started. */
+    csctrl_status (*sum)(void *state, void *data, int64_t count, csctrl_dtype dtype);
+    csctrl_status (*start_sum)(void *state, void *data, int64_t count, csctrl_dtype dtype);
+    csctrl_status (*finish_sums)(void *state);
+    /* all [size][bytes] <- the part of every rank, whose own lies in its place already. */
+    csctrl_status (*gather)(void *state, void *all, size_t bytes);
+    /* Ends this rank's part; `failed` ends the other ranks' processes too, wherever they wait. */
+    void (*close)(void *state, bool failed);
+} ct_comm_ops;
+
+struct ct_comm {
+    int rank, size;   /* 0 <= rank < size */
+    int local_size;   /* ranks on this machine */
+    const char *name; /* "none", "mpi" */
+    const ct_comm_ops *ops;
+    void *state;
+};
+
+/* kind: "none", one rank that is alone; "mpi", the ranks that mpirun or srun started.
+ * E_UNSUPPORTED where MPI was not built or its module is not found. Once a process. */
+csctrl_status ct_comm_open(ct_comm *comm, const char *kind);
+void ct_comm_close(ct_comm *comm, bool failed);
+
+/* The operations, which do nothing where one rank is alone. */
+csctrl_status ct_comm_sum(const ct_comm *comm, void *data, int64_t count, csctrl_dtype dtype);
+csctrl_status ct_comm_start_sum(const ct_comm *comm, void *data, int64_t count, csctrl_dtype dtype);
+csctrl_status ct_comm_finish_sums(const ct_comm *comm);
+csctrl_status ct_comm_gather(const ct_comm *comm, void *all, size_t bytes);
+
+/* *any <- whether it is true on any rank. */
+csctrl_status ct_comm_any(const ct_comm *comm, bool *any);
+
+/* E_STATE when `mine` is not the same on every rank; `what` names it. */
+csctrl_status ct_comm_expect_same(const ct_comm *comm, uint64_t mine, const char *what);
+
+#endif

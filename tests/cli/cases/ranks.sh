@@ -1,0 +1,57 @@
+# Several processes: --nproc and mpirun train one model; a killed rank ends the others; any number of
+# ranks goes on; a stop asked of one is everyone's.
+command -v mpirun >/dev/null || skip "mpirun is not installed"
+[ -e "$(dirname "$program")/../src/libcsctrl_mpi.so" ] || skip "csctrl was built without MPI"
+OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM
+export OMPI_MCA_rmaps_base_oversubscribe OMPI_MCA_hwloc_base_binding_policy
+tiny
+
+# One process writes and speaks.
+expect 0 train tiny.yaml --nproc 2
+says '^run  *runs/tiny-1$'
+[ "$(grep -c '^run ' out)" -eq 1 ] || fail "$last: more than one process speaks"
+missing runs/tiny-2
+exists runs/tiny-1/checkpoints/$(step 6)/model.safetensors
+[ "$(wc -l <runs/tiny-1/metrics.jsonl)" -eq 6 ] || fail "$last: expected a line a step"
+grep -q 'comm: mpi' runs/tiny-1/config.yaml || fail "$last: the config does not tell of MPI"
+
+# Errors are said, and end all.
+expect 2 train tiny.yaml --nproc 2 --set train.batch=15 --out odd
+grep -q '^csctrl: train.batch: expected a multiple of the 2 ranks' err || fail "$last: no reason given"
+missing odd
+expect 2 train tiny.yaml --nproc 2 --out runs/tiny-1
+grep -q '^csctrl: .*runs/tiny-1' err || fail "$last: no reason given"
+complains 2 'nproc: expected a whole number' train tiny.yaml --nproc none
+
+# ranks: the processes that mpirun started.
+ranks() {
+    for stat in /proc/[0-9]*/stat; do
+        set -- $(cat "$stat" 2>/dev/null)
+        if [ "${4:-}" = "$child" ]; then echo "$1"; fi
+    done
+}
+endless='--set train.batches=1000000 --set train.eval_every=0 --set train.picture_every=0
+    --set train.checkpoint_every=3'
+# shellcheck disable=SC2086
+start train tiny.yaml --nproc 2 --out killed --quiet $endless
+wait_for 'killed/checkpoints/step-*'
+kill -KILL "$(ranks | tail -n 1)" || fail "$last: no rank to kill"
+began=$(date +%s)
+finish
+[ $(($(date +%s) - began)) -le 30 ] || fail "$last: the others lived on for more than 30 s"
+[ "$found" -ne 0 ] || fail "$last: a killed rank is no success"
+grep -q 'signal 9' err || fail "$last: no word of the killed rank"
+reached=$(last_step killed)
+expect 0 resume killed --nproc 3 --quiet --set train.batches=$((reached + 3)) --set train.batch=15
+expect 0 resume killed --quiet --set train.batches=$((reached + 6))
+exists killed/checkpoints/$(step $((reached + 6)))
+grep -q 'comm: none' killed/config.yaml || fail "$last: alone, and the config tells of MPI"
+
+# shellcheck disable=SC2086
+start train tiny.yaml --nproc 2 --out asked --quiet $endless
+wait_for 'asked/metrics.jsonl'
+kill -USR1 "$(ranks | tail -n 1)" || fail "$last: no rank to ask"
+finish
+grep -q '^csctrl: interrupted; saved asked/checkpoints/step-' err || fail "$last: not saved when asked"

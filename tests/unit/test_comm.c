@@ -1,0 +1,95 @@
+/* test_comm.c - one rank that is alone, and kinds that cannot be opened. What several ranks say to
+ * one another: tests/ranks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "comm/comm.h"
+#include "support/expect.h"
+
+static void test_alone(void **state)
+{
+    ct_comm comm;
+    double sums[] = {1.5, -2};
+    bool yes = true, no = false;
+
+    (void)state;
+    expect_ok(ct_comm_open(&comm, "none"));
+    assert_int_equal(comm.rank, 0);
+    assert_int_equal(comm.size, 1);
+    assert_int_equal(comm.local_size, 1);
+    expect_ok(ct_comm_sum(&comm, sums, 2, CSCTRL_F64));
+    expect_ok(ct_comm_start_sum(&comm, sums, 2, CSCTRL_F64));
+    expect_ok(ct_comm_finish_sums(&comm));
+    expect_ok(ct_comm_gather(&comm, sums, sizeof sums));
+    assert_true(sums[0] == 1.5 && sums[1] == -2);
+    expect_ok(ct_comm_any(&comm, &yes));
+    expect_ok(ct_comm_any(&comm, &no));
+    assert_true(yes);
+    assert_false(no);
+    expect_ok(ct_comm_expect_same(&comm, UINT64_MAX, "a number"));
+    ct_comm_close(&comm, false);
+    assert_int_equal(comm.size, 1);
+}
+
+/* The sums of four ranks that all say the same, or of which this one differs. */
+static csctrl_status four_times(void *state, void *data, int64_t count, csctrl_dtype dtype)
+{
+    const double *others = state;
+
+    (void)dtype;
+    for (int64_t i = 0; i < count; i++)
+        ((double *)data)[i] =
+            ((double *)data)[i] + 3 * (others != NULL ? others[i] : ((double *)data)[i]);
+    return CSCTRL_OK;
+}
+
+static csctrl_status unreachable(void *state, void *data, int64_t count, csctrl_dtype dtype)
+{
+    (void)state;
+    (void)data;
+    (void)count;
+    (void)dtype;
+    return CSCTRL_E_IO;
+}
+
+static void test_same(void **state)
+{
+    static const ct_comm_ops ops = {.sum = four_times};
+    double others[] = {1, 6};
+    ct_comm comm = {.size = 4, .local_size = 4, .name = "test", .ops = &ops};
+
+    (void)state;
+    expect_ok(ct_comm_expect_same(&comm, 0xfedcba9876543210U, "a number"));
+    comm.state = others;
+    expect_fail(ct_comm_expect_same(&comm, (1ULL << 32) + 5, "a number"), CSCTRL_E_STATE,
+                "a number is not the same on every rank");
+}
+
+static void test_errors(void **state)
+{
+    static const ct_comm_ops ops = {.sum = unreachable};
+    ct_comm comm = {.rank = 2, .size = 4, .local_size = 4, .name = "test", .ops = &ops};
+    double number = 1;
+
+    (void)state;
+    expect_fail(ct_comm_sum(&comm, &number, 1, CSCTRL_F64), CSCTRL_E_IO,
+                "rank 2 of 4 cannot reach another rank by test");
+    expect_fail(ct_comm_open(&comm, "pigeon"), CSCTRL_E_INVALID, "unknown kind \"pigeon\"");
+    assert_int_equal(comm.size, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_errors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* cli_ranks.c - launchers tell a process its place by the environment. */
+#define _POSIX_C_SOURCE 200809L
+#include "cli_ranks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Open MPI's mpirun; PMIx; the PMI of MPICH and Slurm; Slurm without any. */
+static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                             "SLURM_PROCID"};
+
+static int environment_number(const char *name, int otherwise)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    const long number = text != NULL ? strtol(text, &end, 10) : 0;
+
+    return text != NULL && end != text && *end == '\0' && number >= 0 && number < INT32_MAX
+               ? (int)number
+               : otherwise;
+}
+
+/* -1: no launcher. Every shell of a Slurm job has SLURM_PROCID, also one that started no tasks. */
+static int launched_rank(void)
+{
+    int rank = -1;
+
+    for (size_t i = 0; i < sizeof rank_variables / sizeof *rank_variables && rank < 0; i++)
+        if (strcmp(rank_variables[i], "SLURM_PROCID") != 0 ||
+            environment_number("SLURM_STEP_NUM_TASKS", 1) > 1)
+            rank = environment_number(rank_variables[i], -1);
+    return rank;
+}
+
+int cli_rank(void)
+{
+    const int rank = launched_rank();
+
+    return rank > 0 ? rank : 0;
+}
+
+/* The processes' threads are csctrl's to place; more of them than processors are the user's wish.
+ */
+static int launch(int64_t processes, char **argv)
+{
+    char mpirun[] = "mpirun", flag[] = "-n", self[4096], count[24];
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    size_t words = 0;
+
+    while (argv[words] != NULL)
+        words++;
+    char **command = calloc(words + 5, sizeof *command);
+    if (command == NULL || length <= 0) {
+        free(command);
+        return cli_fail_memory();
+    }
+    self[length] = '\0';
+    snprintf(count, sizeof count, "%lld", (long long)processes);
+    setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 0);
+    setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0);
+    if (geteuid() == 0) { /* csctrl runs as root already, as it does in many containers */
+        setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
+        setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
+    }
+    char *const front[] = {mpirun, flag, count, self};
+    memcpy(command, front, sizeof front);
+    memcpy(command + 4, argv + 1, words * sizeof *command); /* the NULL too */
+    execvp(mpirun, command);
+    const int error = errno;
+    free(command);
+    return cli_fail(CLI_USAGE,
+                    "--nproc: cannot start mpirun (%s); install MPI (Debian: openmpi-bin)",
+                    strerror(error));
+}
+
+int cli_ranks_join(cli_args *args, char **argv)
+{
+    int64_t processes = 0;
+    bool has = false;
+
+    for (size_t i = 0; args->command->options[i].name != NULL; i++)
+        has = has || strcmp(args->command->options[i].name, "nproc") == 0;
+    if (!has)
+        return CLI_OK;
+    const int code = cli_integer(args, "nproc", 1, 4096, &processes);
+    if (code != CLI_OK)
+        return code;
+    if (launched_rank() < 0)
+        return processes > 0 ? launch(processes, argv) : CLI_OK;
+    memmove(args->sets + 1, args->sets, args->set_count * sizeof *args->sets);
+    args->sets[0] = "parallel.comm=mpi"; /* first, so that the user's own comes later */
+    args->set_count++;
+    return CLI_OK;
+}
+
+int cli_ranks_expect(const csctrl_trainer *trainer)
+{
+    const int tasks = environment_number("SLURM_STEP_NUM_TASKS", 1);
+    int ranks = 1;
+
+    (void)csctrl_trainer_rank(trainer, &ranks);
+    if (launched_rank() < 0 || ranks > 1 || tasks == 1)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE,
+                    "srun started %d tasks, but to MPI each of them is alone; try srun "
+                    "--mpi=pmix or --mpi=pmi2 (srun --mpi=list shows what there is), or mpirun",
+                    tasks);
+}
