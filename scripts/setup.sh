@@ -9,7 +9,7 @@ packages=(gcc libc6-dev cmake ninja-build pkg-config
     libyaml-dev libjansson-dev librandom123-dev libcmocka-dev
     dataset-fashion-mnist)
 if [ "${1:-}" = dev ]; then
-    packages+=(g++ python3 python3-torch libopenmpi-dev openmpi-bin clang-14 clang-format-14 clang-tidy-14
+    packages+=(g++ python3 python3-torch libopenmpi-dev openmpi-bin iproute2 clang-14 clang-format-14 clang-tidy-14
         libclang-rt-14-dev libomp-14-dev doxygen)
 fi
 
