@@ -266,7 +266,7 @@ static csctrl_status encode_run(bench *b)
 static csctrl_status loader_open(bench *b)
 {
     CT_TRY(csctrl_dataset_open(&b->dataset, b->config, CSCTRL_SPLIT_TRAIN));
-    ct_loader_options_read(&b->loading, b->config, &(ct_comm){.size = 1}, 0);
+    ct_loader_options_read(&b->loading, b->config, &ct_comm_alone, 0);
     b->batches = csctrl_config_int(b->config, "train.batches");
     b->images = b->batches * b->loading.batch;
     return CSCTRL_OK;

@@ -8,10 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Open MPI's mpirun; PMIx; the PMI of MPICH and Slurm; Slurm without any. */
-static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
-                                             "SLURM_PROCID"};
-
 static int environment_number(const char *name, int otherwise)
 {
     const char *text = getenv(name);
@@ -23,16 +19,32 @@ static int environment_number(const char *name, int otherwise)
                : otherwise;
 }
 
+static int first_number(const char *const names[], size_t count)
+{
+    int number = -1;
+
+    for (size_t i = 0; i < count && number < 0; i++)
+        number = environment_number(names[i], -1);
+    return number;
+}
+
+/* -1: not said. */
+static int launched_size(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+
+    return first_number(names, sizeof names / sizeof *names);
+}
+
 /* -1: no launcher. Every shell of a Slurm job has SLURM_PROCID, also one that started no tasks. */
 static int launched_rank(void)
 {
-    int rank = -1;
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                        "SLURM_PROCID"};
+    const size_t count = sizeof names / sizeof *names;
+    const bool tasks = environment_number("SLURM_STEP_NUM_TASKS", 1) > 1;
 
-    for (size_t i = 0; i < sizeof rank_variables / sizeof *rank_variables && rank < 0; i++)
-        if (strcmp(rank_variables[i], "SLURM_PROCID") != 0 ||
-            environment_number("SLURM_STEP_NUM_TASKS", 1) > 1)
-            rank = environment_number(rank_variables[i], -1);
-    return rank;
+    return first_number(names, tasks ? count : count - 1);
 }
 
 int cli_rank(void)
@@ -40,6 +52,11 @@ int cli_rank(void)
     const int rank = launched_rank();
 
     return rank > 0 ? rank : 0;
+}
+
+bool cli_is_other(const csctrl_config *config)
+{
+    return cli_rank() > 0 && strcmp(csctrl_config_text(config, "parallel.comm"), "mpi") == 0;
 }
 
 /* The processes' threads are csctrl's to place; more of them than processors are the user's wish.
@@ -53,9 +70,13 @@ static int launch(int64_t processes, char **argv)
     while (argv[words] != NULL)
         words++;
     char **command = calloc(words + 5, sizeof *command);
-    if (command == NULL || length <= 0) {
-        free(command);
+    if (command == NULL)
         return cli_fail_memory();
+    if (length <= 0 || length == sizeof self - 1) {
+        free(command);
+        return cli_fail(CLI_MACHINE,
+                        "--nproc: cannot find this program's own file in /proc/self/exe; "
+                        "use mpirun");
     }
     self[length] = '\0';
     snprintf(count, sizeof count, "%lld", (long long)processes);
@@ -90,22 +111,32 @@ int cli_ranks_join(cli_args *args, char **argv)
         return code;
     if (launched_rank() < 0)
         return processes > 0 ? launch(processes, argv) : CLI_OK;
+    if (processes > 0 && launched_size() >= 0 && launched_size() != processes)
+        return cli_fail(
+            CLI_USAGE,
+            "--nproc %lld: a launcher has started csctrl already, as one of %d; leave it "
+            "out",
+            (long long)processes, launched_size());
     memmove(args->sets + 1, args->sets, args->set_count * sizeof *args->sets);
     args->sets[0] = "parallel.comm=mpi"; /* first, so that the user's own comes later */
     args->set_count++;
     return CLI_OK;
 }
 
-int cli_ranks_expect(const csctrl_trainer *trainer)
+int cli_ranks_expect(csctrl_trainer *trainer)
 {
-    const int tasks = environment_number("SLURM_STEP_NUM_TASKS", 1);
+    const csctrl_config *config = csctrl_model_config(csctrl_trainer_model(trainer));
+    const int size = launched_size();
     int ranks = 1;
+    const int rank = csctrl_trainer_rank(trainer, &ranks);
 
-    (void)csctrl_trainer_rank(trainer, &ranks);
-    if (launched_rank() < 0 || ranks > 1 || tasks == 1)
+    if (launched_rank() < 0 || strcmp(csctrl_config_text(config, "parallel.comm"), "mpi") != 0 ||
+        (rank == cli_rank() && (size < 0 || ranks == size)))
         return CLI_OK;
-    return cli_fail(CLI_USAGE,
-                    "srun started %d tasks, but to MPI each of them is alone; try srun "
-                    "--mpi=pmix or --mpi=pmi2 (srun --mpi=list shows what there is), or mpirun",
-                    tasks);
+    return cli_fail(
+        CLI_USAGE,
+        "the launcher started process %d of %d, which to MPI is %d of %d: csctrl's MPI is "
+        "not that of the launcher; with srun try --mpi=pmix or --mpi=pmi2 (srun --mpi=list "
+        "shows what there is), else mpirun of the MPI that csctrl was built with",
+        cli_rank(), size, rank, ranks);
 }

@@ -30,7 +30,7 @@ static int train_config(const csctrl_config *config, const char *config_path,
     char *run = NULL;
     bool made = false;
     /* The first of several processes chooses for all. */
-    int code = cli_rank() == 0 ? choose_run(args, config_path, &run, &made) : CLI_OK;
+    int code = cli_is_other(config) ? CLI_OK : choose_run(args, config_path, &run, &made);
 
     if (code == CLI_OK) {
         const csctrl_status status = csctrl_trainer_create(&trainer, config, run);
@@ -89,7 +89,7 @@ const cli_command cli_train = {
     .examples = "  csctrl train fashion-mnist\n"
                 "  csctrl train my.yaml --set train.batches=400 --set seed=1 --out run\n"
                 "  csctrl train cifar10 --nproc 4\n"
-                "  mpirun -n 8 csctrl train cifar10 --out run\n",
+                "  mpirun --bind-to none -n 8 csctrl train cifar10 --out run\n",
     .options = options,
     .run = run_train,
 };

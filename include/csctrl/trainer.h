@@ -7,6 +7,12 @@
  * RUN/pictures/step-N.png      held-out inputs beside their regenerations
  * RUN/checkpoints/step-N/      model.safetensors, state.safetensors, manifest.json; `latest` and
  * `best` name one each
+ *
+ * With the option parallel.comm several processes, the ranks, train one model: each calls create or
+ * resume, step or run, and destroy, in the same order, and each call waits for the others. The
+ * first rank alone logs, evaluates, saves and calls `progress`. A rank whose step or run failed
+ * must call destroy, which then ends all of their processes, this one too, unless the failure was
+ * every rank's.
  */
 #ifndef CSCTRL_TRAINER_H
 #define CSCTRL_TRAINER_H
@@ -51,7 +57,8 @@ typedef bool (*csctrl_progress_fn)(void *user, const csctrl_progress *progress);
  * csctrl_trainer_destroy(), so that no other trainer writes to it. NULL: keep nothing on disk.
  * @return CSCTRL_OK; CSCTRL_E_EXISTS; CSCTRL_E_STATE when another process is training in run_dir;
  * CSCTRL_E_IO; CSCTRL_E_CONFIG; data errors of
- * csctrl_dataset_open(); CSCTRL_E_NOMEM.
+ * csctrl_dataset_open(); CSCTRL_E_NOMEM; CSCTRL_E_UNSUPPORTED when the ranks cannot be joined;
+ * CSCTRL_E_STATE when another rank failed, or trains something else.
  * Threading: any thread while no call changes the config.
  */
 CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctrl_config *config,
@@ -59,7 +66,8 @@ CSCTRL_API csctrl_status csctrl_trainer_create(csctrl_trainer **out, const csctr
 
 /** Continue a run from its latest complete checkpoint, also in mid-epoch; parameters then equal
  * those of an uninterrupted run bit for bit with the same thread count and instruction set, and
- * unless `tune` is on (either is logged as a warning).
+ * unless `tune` is on (either is logged as a warning). With another number of ranks they differ by
+ * rounding. parallel.comm is taken from `overrides`, else "none", whatever the run began with.
  *
  * @param overrides  Borrowed. "a.b=c" strings over the saved config (e.g. "train.batches=2000");
  * may be NULL.
@@ -79,7 +87,7 @@ CSCTRL_API void csctrl_trainer_destroy(csctrl_trainer **trainer);
  * @param progress  Written; may be NULL.
  * @return CSCTRL_OK; CSCTRL_E_NUMERIC when a gradient or value is not finite: named, nothing was
  *         updated by that move; CSCTRL_E_STATE after a step that failed (resume from a checkpoint
- *         instead); data errors.
+ *         instead); data errors; CSCTRL_E_IO when another rank cannot be reached.
  * Threading: one call a trainer at a time.
  * Allocates: nothing after the first step, but for what decoding a JPEG or PNG takes and gives
  * back.
@@ -102,19 +110,21 @@ CSCTRL_API csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_prog
 CSCTRL_API void csctrl_trainer_request_stop(csctrl_trainer *trainer);
 
 /** Write a checkpoint of the present state now. @return CSCTRL_OK; CSCTRL_E_IO; CSCTRL_E_STATE
- * without a run directory. Threading: as csctrl_trainer_step(). */
+ * without a run directory. Does nothing on ranks other than the first. Threading: as
+ * csctrl_trainer_step(). */
 CSCTRL_API csctrl_status csctrl_trainer_save(csctrl_trainer *trainer);
 
-/** This process's number among those that train the model together (parallel.comm), from 0; the
- * first one alone logs, evaluates, saves and calls `progress`.
+/** This process among those that train the model together (parallel.comm).
  *
- * @param ranks  Written: how many there are; may be NULL.
+ * @param trainer  Borrowed.
+ * @param ranks    Written: how many there are; may be NULL.
+ * @return Its number, from 0.
  * Threading: any thread.
  */
 CSCTRL_API int csctrl_trainer_rank(const csctrl_trainer *trainer, int *ranks);
 
-/** The model being trained. Borrowed: lives as long as the trainer; use it between steps only.
- * Threading: any thread. */
+/** The model being trained, whose batch is this rank's part. Borrowed: lives as long as the
+ * trainer; use it between steps only. Threading: any thread. */
 CSCTRL_API csctrl_model *csctrl_trainer_model(csctrl_trainer *trainer);
 
 /** Bytes a training run with this config takes, without starting it.

@@ -18,7 +18,7 @@ typedef struct ct_exec_options {
     int sharers;        /* processes among which 0 threads divides the processors; 0: this one */
 } ct_exec_options;
 
-/* Context in which operations run. Layers read ops and dtype and nothing else. */
+/* Context in which operations run. Layers read ops and dtype, and ask ct_exec_rows. */
 struct ct_exec {
     const ct_ops *ops;
     csctrl_dtype dtype;
@@ -28,7 +28,7 @@ struct ct_exec {
     bool bf16;
     const char *tune; /* read by init only */
     /* Ranks whose batches are one batch to the norms; NULL: each rank's is its own. Borrowed. */
-    const ct_comm *norms;
+    const ct_comm *norm_ranks;
     void *state; /* backend's own */
 };
 
@@ -41,11 +41,12 @@ void ct_exec_destroy(ct_exec **ex);
  */
 static inline int64_t ct_exec_rows(const ct_exec *ex, int64_t rows)
 {
-    return ex->norms != NULL ? rows * ex->norms->size : rows;
+    return ex->norm_ranks != NULL ? rows * ex->norm_ranks->size : rows;
 }
 static inline csctrl_status ct_exec_sum(const ct_exec *ex, double *sums, int count)
 {
-    return ex->norms != NULL ? ct_comm_sum(ex->norms, sums, count, CSCTRL_F64) : CSCTRL_OK;
+    return ex->norm_ranks != NULL ? ct_comm_sum(ex->norm_ranks, sums, count, CSCTRL_F64)
+                                  : CSCTRL_OK;
 }
 
 /* "portable", "avx2", "avx512"; best that this CPU has. */

@@ -142,7 +142,9 @@ typedef struct ct_ops {
 
     /* ---- batch normalisation over rows = all but the last dimension; scale, shift, mean, var: [c]
      * y = (x - mean) / sqrt(var + eps) * scale + shift with the batch's own mean and (biased)
-     * variance, which are written. Sums are blocked or in double. y may be x. */
+     * variance, which are written. Sums are blocked or in double. y may be x. With norm_ranks the
+     * batch is that of all of them, which call this and bn_backward together; E_IO when one cannot
+     * be reached. */
     csctrl_status (*bn_forward)(ct_exec *ex, const ct_tensor *x, const ct_tensor *scale,
                                 const ct_tensor *shift, double eps, ct_tensor *y, ct_tensor *mean,
                                 ct_tensor *var);

@@ -4,11 +4,14 @@
 #include "comm/comm.h"
 
 #include <dlfcn.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "comm/mpi/mpi_module.h"
 
-/* Open for good: MPI cannot be started twice in a process, nor its library taken out. */
+const ct_comm ct_comm_alone = {.size = 1, .local_size = 1, .sharers = 1, .name = "none"};
+
+/* The module stays: MPI's library cannot be taken out of a process. */
 static csctrl_status open_mpi(ct_comm *comm)
 {
     char message[CT_MPI_MESSAGE_MAX] = "";
@@ -33,7 +36,7 @@ static csctrl_status open_mpi(ct_comm *comm)
 
 csctrl_status ct_comm_open(ct_comm *comm, const char *kind)
 {
-    *comm = (ct_comm){.size = 1, .local_size = 1, .name = "none"};
+    *comm = ct_comm_alone;
     if (strcmp(kind, "none") == 0)
         return CSCTRL_OK;
     if (strcmp(kind, "mpi") == 0)
@@ -44,9 +47,9 @@ csctrl_status ct_comm_open(ct_comm *comm, const char *kind)
 
 void ct_comm_close(ct_comm *comm, bool failed)
 {
-    if (comm->ops != NULL)
-        comm->ops->close(comm->state, failed);
-    *comm = (ct_comm){.size = 1, .local_size = 1, .name = "none"};
+    if (failed && comm->size > 1)
+        comm->ops->abort(comm->state);
+    *comm = ct_comm_alone;
 }
 
 static csctrl_status told(const ct_comm *comm, csctrl_status status)
@@ -97,5 +100,9 @@ csctrl_status ct_comm_expect_same(const ct_comm *comm, uint64_t mine, const char
     CT_TRY(ct_comm_sum(comm, sums, 2, CSCTRL_F64));
     bool differs = sums[0] != size * halves[0] || sums[1] != size * halves[1];
     CT_TRY(ct_comm_any(comm, &differs));
-    return differs ? ct_fail(CSCTRL_E_STATE, "%s is not the same on every rank", what) : CSCTRL_OK;
+    return differs ? ct_fail(CSCTRL_E_STATE,
+                             "expected %s to be the same on all %d ranks, found that it is not: on "
+                             "rank %d its checksum is %016" PRIx64,
+                             what, comm->size, comm->rank, mine)
+                   : CSCTRL_OK;
 }

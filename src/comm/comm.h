@@ -2,7 +2,8 @@
  *
  * A rank is a process with a copy of the model and a share of every batch. All ranks make the same
  * calls in the same order; each call waits for the others. Data lies in host memory. A call that
- * fails leaves the ranks out of step: the run cannot go on, and ct_comm_close ends it for all. */
+ * fails leaves the ranks out of step: the run cannot go on, and ct_comm_close(failed) ends it for
+ * all. */
 #ifndef CT_COMM_COMM_H
 #define CT_COMM_COMM_H
 
@@ -14,7 +15,7 @@
 
 typedef struct ct_comm ct_comm;
 
-/* What carries the messages. All but close return E_IO when a rank cannot be reached. */
+/* What carries the messages. All but abort return E_IO when a rank cannot be reached. */
 typedef struct ct_comm_ops {
     /* data <- its sum over the ranks, the same bits on every rank; f32 or f64. start_sum returns at
      * once, and data is not touched until finish_sums has waited for all that were started. */
@@ -23,21 +24,27 @@ typedef struct ct_comm_ops {
     csctrl_status (*finish_sums)(void *state);
     /* all [size][bytes] <- the part of every rank, whose own lies in its place already. */
     csctrl_status (*gather)(void *state, void *all, size_t bytes);
-    /* Ends this rank's part; `failed` ends the other ranks' processes too, wherever they wait. */
-    void (*close)(void *state, bool failed);
+    /* Ends the processes of all ranks, wherever they wait. */
+    void (*abort)(void *state);
 } ct_comm_ops;
 
 struct ct_comm {
     int rank, size;   /* 0 <= rank < size */
-    int local_size;   /* ranks on this machine */
+    int local_size;   /* ranks on this machine, */
+    int sharers;      /* and those of them that may use the same processors as this one */
     const char *name; /* "none", "mpi" */
     const ct_comm_ops *ops;
     void *state;
 };
 
+extern const ct_comm ct_comm_alone; /* one rank */
+
 /* kind: "none", one rank that is alone; "mpi", the ranks that mpirun or srun started.
- * E_UNSUPPORTED where MPI was not built or its module is not found. Once a process. */
+ * E_UNSUPPORTED where MPI was not built or its module is not found. Can be opened again. */
 csctrl_status ct_comm_open(ct_comm *comm, const char *kind);
+
+/* failed: this rank cannot go on, and the others may wait for it: with several ranks all processes
+ * are ended, this one too. */
 void ct_comm_close(ct_comm *comm, bool failed);
 
 /* The operations, which do nothing where one rank is alone. */

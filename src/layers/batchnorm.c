@@ -23,8 +23,8 @@ csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode
                                &pass->var);
 }
 
-csctrl_status ct_batchnorm_again(ct_exec *ex, const ct_batchnorm *norm, const ct_tensor *x,
-                                 const ct_batchnorm_pass *pass, ct_tensor *y)
+csctrl_status ct_batchnorm_recompute(ct_exec *ex, const ct_batchnorm *norm, const ct_tensor *x,
+                                     const ct_batchnorm_pass *pass, ct_tensor *y)
 {
     return ex->ops->bn_eval(ex, x, &norm->scale, &norm->shift, &pass->mean, &pass->var, norm->eps,
                             y);

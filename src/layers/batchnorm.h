@@ -27,9 +27,10 @@ typedef enum ct_mode {
 csctrl_status ct_batchnorm_forward(ct_exec *ex, ct_batchnorm *norm, ct_mode mode,
                                    const ct_tensor *x, ct_tensor *y, ct_batchnorm_pass *pass);
 
-/* The y of that forward in CT_MODE_TRAIN once more, from the statistics that it left in `pass`. */
-csctrl_status ct_batchnorm_again(ct_exec *ex, const ct_batchnorm *norm, const ct_tensor *x,
-                                 const ct_batchnorm_pass *pass, ct_tensor *y);
+/* The y of that forward in CT_MODE_TRAIN, from the statistics that it left in `pass` (on ref in
+ * float but for their rounding). */
+csctrl_status ct_batchnorm_recompute(ct_exec *ex, const ct_batchnorm *norm, const ct_tensor *x,
+                                     const ct_batchnorm_pass *pass, ct_tensor *y);
 
 /* The running statistics follow those of a batch of `rows` = all but the channel dimension of x,
  * here and on each rank whose rows are normalised with it. */

@@ -48,7 +48,7 @@ typedef struct ct_csc_grad {
     ct_tensor a;     /* A* q, then the gradient of y_k */
     ct_tensor carry; /* what y_{k+1} owes z_{k-1}; without data when no step extrapolates */
     ct_tensor y;     /* y_k rebuilt; likewise */
-    ct_tensor q;     /* A gs */
+    ct_tensor q;     /* A gs; without data where the operator keeps_q */
 } ct_csc_grad;
 
 void ct_csc_grad_declare(ct_csc_grad *grad, const ct_csc *layer, csctrl_dtype dtype, ct_plan *plan,

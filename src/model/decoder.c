@@ -76,8 +76,8 @@ csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_
 }
 
 /* *code: what layer l was given, computed again where it is not the decoder's input. */
-static csctrl_status code_again(csctrl_model *model, int l, ct_decoder_pass *pass,
-                                ct_decoder_grad *grad, const ct_tensor **code)
+static csctrl_status recompute_code(csctrl_model *model, int l, ct_decoder_pass *pass,
+                                    ct_decoder_grad *grad, const ct_tensor **code)
 {
     if (l + 1 == model->arch.depth) {
         *code = &pass->code;
@@ -86,7 +86,8 @@ static csctrl_status code_again(csctrl_model *model, int l, ct_decoder_pass *pas
     const ct_decoder_layer_pass *p = &pass->layers[l + 1];
     ct_tensor *h = &grad->h[l + 1];
     *code = h;
-    CT_TRY(ct_batchnorm_again(model->ex, &model->layers[l + 1].decoder_norm, &p->s, &p->norm, h));
+    CT_TRY(
+        ct_batchnorm_recompute(model->ex, &model->layers[l + 1].decoder_norm, &p->s, &p->norm, h));
     return model->ex->ops->act(model->ex, CT_RELU, 0.0, h, h);
 }
 
@@ -109,7 +110,7 @@ csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct
             CT_TRY(
                 ct_batchnorm_backward(model->ex, &layer->decoder_norm, &p->s, &p->norm, true, d));
         }
-        CT_TRY(code_again(model, l, pass, grad, &code));
+        CT_TRY(recompute_code(model, l, pass, grad, &code));
         CT_TRY(ops->dict_grad(model->ex, conv, 1.0, d, code,
                               ct_layer_synthesis_grad(layer, model->arch.tied)));
         if (l + 1 < depth) {

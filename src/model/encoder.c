@@ -134,15 +134,16 @@ csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_
 }
 
 /* *h: h of layer l, computed again where it is not the codes. */
-static csctrl_status h_again(csctrl_model *model, int l, ct_encoder_pass *pass,
-                             ct_encoder_grad *grad, const ct_tensor **h)
+static csctrl_status recompute_h(csctrl_model *model, int l, ct_encoder_pass *pass,
+                                 ct_encoder_grad *grad, const ct_tensor **h)
 {
     const ct_layer *layer = &model->layers[l];
     const ct_tensor *c = codes(model, pass, l);
 
     *h = is_changed(layer) ? &grad->h[l] : c;
     if (layer->has_norm)
-        CT_TRY(ct_batchnorm_again(model->ex, &layer->norm, c, &pass->layers[l].norm, &grad->h[l]));
+        CT_TRY(
+            ct_batchnorm_recompute(model->ex, &layer->norm, c, &pass->layers[l].norm, &grad->h[l]));
     if (layer->has_act)
         CT_TRY(model->ex->ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(),
                                    layer->has_norm ? &grad->h[l] : c, &grad->h[l]));
@@ -161,7 +162,7 @@ static csctrl_status layer_backward(csctrl_model *model, int l, ct_encoder_pass 
     ct_tensor *dW = learn ? &layer->dW : NULL;
 
     if (l > 0)
-        CT_TRY(h_again(model, l - 1, pass, grad, &x));
+        CT_TRY(recompute_h(model, l - 1, pass, grad, &x));
     if (layer->has_act)
         CT_TRY(ops->act_backward(model->ex, CT_LEAKY_RELU, leaky_slope(), &grad->h[l], d, d));
     if (layer->has_norm)

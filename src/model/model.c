@@ -168,7 +168,7 @@ static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config, cons
         .bf16 = strcmp(precision, "bf16") == 0,
         .threads = (int)csctrl_config_int(config, "threads"),
         .tune = csctrl_config_text(config, "tune"),
-        .sharers = ranks != NULL ? ranks->local_size : 1,
+        .sharers = ranks != NULL ? ranks->sharers : 1,
     };
 
     if (!ct_isa_from_name(csctrl_config_text(config, "isa"), &options.isa))
@@ -176,7 +176,7 @@ static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config, cons
                        csctrl_config_text(config, "isa"));
     CT_TRY(ct_exec_create(ex, &options));
     if (strcmp(csctrl_config_text(config, "parallel.batch_norm"), "sync") == 0)
-        (*ex)->norms = ranks;
+        (*ex)->norm_ranks = ranks;
     return CSCTRL_OK;
 }
 

@@ -18,8 +18,6 @@ enum {
     PHASE_MIN_GRAD = 12,  /* back through f(xhat), then g */
 };
 
-static const ct_comm alone = {.size = 1, .local_size = 1, .name = "none"};
-
 csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *ranks, int classes)
 {
     const csctrl_config *config = model->config;
@@ -28,7 +26,7 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     const int n = model->batch, d = model->arch.features;
     double gamma[3] = {1.0, 1.0, 1.0};
 
-    *game = (ct_game){.model = model, .ranks = ranks != NULL ? ranks : &alone};
+    *game = (ct_game){.model = model, .ranks = ranks != NULL ? ranks : &ct_comm_alone};
     const int all = n * game->ranks->size;
     game->labels = ct_calloc((size_t)all, sizeof *game->labels);
     if (game->labels == NULL)
@@ -94,7 +92,7 @@ csctrl_status ct_game_load(ct_game *game, const ct_tensor *images)
 }
 
 /* Own rows of F or dF: of Z (which = 0) or Zhat (which = 1). */
-static ct_tensor half(const ct_game *game, const ct_tensor *F, int which)
+static ct_tensor own_rows(const ct_game *game, const ct_tensor *F, int which)
 {
     ct_tensor rows = ct_tensor_head(F, game->model->batch);
     const size_t part = (size_t)(which * game->ranks->size + game->ranks->rank);
@@ -209,8 +207,8 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
                               ct_player player, double *value)
 {
     ct_exec *ex = game->model->ex;
-    const ct_tensor z = half(game, &game->F, 0), zhat = half(game, &game->F, 1);
-    ct_tensor dz = half(game, &game->dF, 0), dzhat = half(game, &game->dF, 1);
+    const ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
+    ct_tensor dz = own_rows(game, &game->dF, 0), dzhat = own_rows(game, &game->dF, 1);
     const double all = (double)game->model->batch * game->ranks->size;
     const double w = (player == CT_ENCODER ? -2.0 : 2.0) * game->sample_weight[player] / all;
 
@@ -234,8 +232,8 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
 csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_only, double *value)
 {
     csctrl_model *m = game->model;
-    ct_tensor z = half(game, &game->F, 0), zhat = half(game, &game->F, 1);
-    const ct_tensor dz = half(game, &game->dF, 0), dzhat = half(game, &game->dF, 1);
+    ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
+    const ct_tensor dz = own_rows(game, &game->dF, 0), dzhat = own_rows(game, &game->dF, 1);
     const ct_layer_done sum = {sum_encoder_layer, game};
 
     CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
@@ -256,8 +254,8 @@ csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_o
 csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value)
 {
     csctrl_model *m = game->model;
-    ct_tensor z = half(game, &game->F, 0), zhat = half(game, &game->F, 1);
-    const ct_tensor dzhat = half(game, &game->dF, 1);
+    ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
+    const ct_tensor dzhat = own_rows(game, &game->dF, 1);
     const ct_layer_done sum = {sum_decoder_layer, game};
 
     CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, 0, NULL));

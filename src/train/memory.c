@@ -57,8 +57,9 @@ static uint64_t bytes_to_take(const csctrl_trainer *t)
     for (int k = 0; k < CT_CLASSES; k++)
         bytes += ct_plan_size(t->model->plan, (ct_class)k);
     ct_loader_options_read(&options, t->config, &t->ranks, 0);
-    return bytes + ct_loader_memory(t->train, &options) +
-           ct_monitor_memory(t->config, &t->model->arch, t->test_images) +
+    bytes += ct_loader_memory(t->train, &options);
+    bytes *= (uint64_t)t->ranks.local_size; /* which take theirs at the same time */
+    return bytes + ct_monitor_memory(t->config, &t->model->arch, t->test_images) +
            ct_plan_size(t->model->plan, CT_STATE); /* the copy that a save holds */
 }
 

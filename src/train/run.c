@@ -1,6 +1,6 @@
 /* run.c - a whole run: steps, and when to log, evaluate, draw and save. */
 #include <math.h>
-#include <string.h>
+#include <zlib.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -86,24 +86,25 @@ static csctrl_status after_step(csctrl_trainer *t, csctrl_progress *p, bool stop
     return CSCTRL_OK;
 }
 
-/* That the ranks still have the same parameters, whenever they may be saved. */
-static csctrl_status expect_same(csctrl_trainer *t)
+/* That the ranks still have the same parameters, before the first one saves its own. Running
+ * statistics may differ. */
+static csctrl_status expect_same(csctrl_trainer *t, bool stopping)
 {
-    csctrl_model *m = t->model;
-    uint64_t hash = 0;
+    const csctrl_model *m = t->model;
+    uLong crc = crc32(0, NULL, 0);
 
-    if (t->ranks.size == 1 || !(every(t, "train.checkpoint_every") || t->model->step == t->steps))
+    if (t->ranks.size == 1 || !(stopping || every(t, "train.checkpoint_every") ||
+                                every(t, "train.eval_every") || m->step == t->steps))
         return CSCTRL_OK;
     for (size_t i = 0; i < m->param_count; i++) {
-        double squares = 0.0;
-        uint64_t bits = 0;
-        if (m->params[i].grad == NULL) /* running statistics may be each rank's own */
+        const ct_param *p = &m->params[i];
+        const size_t bytes = ct_tensor_bytes(p->value);
+        if (p->grad == NULL)
             continue;
-        CT_TRY(m->ex->ops->sum_squares(m->ex, m->params[i].value, &squares));
-        memcpy(&bits, &squares, sizeof bits);
-        hash = (hash ^ bits) * 0x9E3779B97F4A7C15U;
+        CT_TRY(m->ex->ops->download(m->ex, t->copy, p->value->data, bytes));
+        crc = crc32_z(crc, t->copy, bytes);
     }
-    return ct_comm_expect_same(&t->ranks, hash, "the model");
+    return ct_comm_expect_same(&t->ranks, crc, "the checksum of the parameters");
 }
 
 /* All ranks stop when one is asked to. The first one alone has something to show and to save. */
@@ -112,7 +113,7 @@ static csctrl_status finish_step(csctrl_trainer *t, csctrl_progress *p, bool *st
 {
     *stopping = atomic_load(&t->stop);
     CT_TRY(ct_comm_any(&t->ranks, stopping));
-    CT_TRY(expect_same(t));
+    CT_TRY(expect_same(t, *stopping));
     CT_TRY(after_step(t, p, *stopping));
     t->reported = ct_now(); /* evaluation and saving do not count as training speed */
     bool refused = t->ranks.rank == 0 && progress != NULL && !progress(user, p) && !*stopping;
@@ -148,7 +149,10 @@ csctrl_status csctrl_trainer_run(csctrl_trainer *trainer, csctrl_progress_fn pro
 csctrl_status csctrl_trainer_save(csctrl_trainer *trainer)
 {
     if (trainer->run_dir == NULL)
-        return ct_fail(CSCTRL_E_STATE, "save: the trainer was created without a run directory");
+        return trainer->ranks.rank > 0
+                   ? CSCTRL_OK
+                   : ct_fail(CSCTRL_E_STATE,
+                             "save: the trainer was created without a run directory");
     CT_TRY(ct_trainer_expect_sound(trainer));
     return save(trainer, false);
 }

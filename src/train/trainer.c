@@ -3,6 +3,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,8 +26,9 @@ static csctrl_status agree(const csctrl_trainer *t, csctrl_status mine)
     if (t->ranks.size == 1)
         return mine;
     CT_TRY(ct_comm_any(&t->ranks, &failed));
-    return failed && mine == CSCTRL_OK ? ct_fail(CSCTRL_E_STATE, "another rank failed; see there")
-                                       : mine;
+    return failed && mine == CSCTRL_OK
+               ? ct_fail(CSCTRL_E_STATE, "another rank failed, which says why")
+               : mine;
 }
 
 static csctrl_status open_data(csctrl_trainer *t)
@@ -85,6 +87,20 @@ static csctrl_status start_loader(csctrl_trainer *t)
     return ct_loader_create(&t->loader, t->train, &options);
 }
 
+static csctrl_status make_copy(csctrl_trainer *t)
+{
+    size_t most = 1;
+
+    if (t->ranks.size == 1)
+        return CSCTRL_OK;
+    for (size_t i = 0; i < t->model->param_count; i++) {
+        const size_t bytes = ct_tensor_bytes(t->model->params[i].value);
+        most = bytes > most ? bytes : most;
+    }
+    t->copy = ct_alloc(most);
+    return t->copy != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+}
+
 static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
 {
     CT_TRY(csctrl_config_copy(&t->config, config));
@@ -94,6 +110,7 @@ static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
     CT_TRY(ct_trainer_expect_memory(t));
     CT_TRY(ct_model_finish(t->model));
     ct_game_bind(&t->game);
+    CT_TRY(make_copy(t));
     if (is_first(t))
         CT_TRY(ct_monitor_create(&t->monitor, t->model, t->test));
     t->steps = csctrl_config_int(config, "train.batches");
@@ -101,10 +118,48 @@ static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
     return CSCTRL_OK;
 }
 
-/* What goes with it on disk, and the loader. */
-static csctrl_status start_run(csctrl_trainer *t, const char *run_dir)
+/* Of options that make another run; others, such as threads, each rank may have of its own. */
+static bool makes_the_run(const char *key)
 {
-    CT_TRY(start_loader(t));
+    static const char *const own[] = {
+        "threads",       "isa",       "tune",          "data.loader_threads",
+        "data.prefetch", "data.path", "data.test_path"};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(key, own[i]) == 0)
+            return false;
+    return true;
+}
+
+/* FNV-1a */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001B3U;
+    return hash * 0x100000001B3U;
+}
+
+/* All ranks are about to train the same model on the same data from the same step. */
+static csctrl_status expect_same_run(const csctrl_trainer *t)
+{
+    uint64_t hash = 0xCBF29CE484222325U;
+
+    for (size_t i = 0; i < csctrl_option_count(); i++) {
+        const char *key = csctrl_option_at(i)->key;
+        if (makes_the_run(key))
+            hash = hash_text(hash, csctrl_config_text(t->config, key));
+    }
+    CT_TRY(ct_comm_expect_same(&t->ranks, hash, "the config"));
+    CT_TRY(ct_comm_expect_same(&t->ranks, t->fingerprint, "the training data"));
+    CT_TRY(ct_comm_expect_same(&t->ranks, (uint64_t)t->model->step,
+                               "the step of the latest checkpoint"));
+    return ct_comm_expect_same(&t->ranks, (uint64_t)t->model->ex->isa,
+                               "the best instruction set (option isa)");
+}
+
+/* What goes with it on disk. */
+static csctrl_status start_on_disk(csctrl_trainer *t, const char *run_dir)
+{
     if (run_dir == NULL)
         return CSCTRL_OK;
     t->run_dir = ct_strdup(run_dir);
@@ -128,7 +183,9 @@ static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, c
     /* before the data and the memory are taken */
     CT_TRY(agree(t, run_dir != NULL ? ct_rundir_expect_new(run_dir) : CSCTRL_OK));
     CT_TRY(agree(t, build(t, config)));
-    return agree(t, start_run(t, run_dir));
+    CT_TRY(expect_same_run(t));
+    CT_TRY(agree(t, start_loader(t)));
+    return agree(t, start_on_disk(t, run_dir));
 }
 
 static csctrl_status create_trainer(csctrl_trainer **out)
@@ -178,15 +235,20 @@ static csctrl_status continue_on_disk(csctrl_trainer *t, const char *run_dir)
     return ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last"));
 }
 
-/* How this launch was made, which says nothing of the one before: of the overrides alone. */
-static const char *comm_kind(const char *const *overrides, size_t count)
-{
-    static const char key[] = "parallel.comm=";
+enum { COMM_KIND_MAX = 16 };
 
-    while (count-- > 0)
-        if (strncmp(overrides[count], key, sizeof key - 1) == 0)
-            return overrides[count] + sizeof key - 1;
-    return "none";
+/* How this launch was made, which says nothing of the one before: of the overrides alone. */
+static csctrl_status comm_kind(const char *const *overrides, size_t count, char kind[COMM_KIND_MAX])
+{
+    csctrl_config *config = NULL;
+    csctrl_status status = csctrl_config_create(&config);
+
+    for (size_t i = 0; i < count && status == CSCTRL_OK; i++)
+        status = csctrl_config_assign(config, overrides[i]);
+    if (status == CSCTRL_OK)
+        snprintf(kind, COMM_KIND_MAX, "%s", csctrl_config_text(config, "parallel.comm"));
+    csctrl_config_destroy(&config);
+    return status;
 }
 
 /* A checkpoint alone is not enough: the run goes on in its directory. */
@@ -205,7 +267,7 @@ static csctrl_status expect_run(const char *path)
 }
 
 static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
-                                  const char *const *overrides, size_t count)
+                                  const char *const *overrides, size_t count, const char *kind)
 {
     static const char *const latest[] = {"latest", NULL};
     csctrl_config *config = NULL;
@@ -215,7 +277,7 @@ static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
-    CT_GOTO(status, csctrl_config_set(config, "parallel.comm", comm_kind(overrides, count)));
+    CT_GOTO(status, csctrl_config_set(config, "parallel.comm", kind));
     status = continue_from(t, config, checkpoint);
 done:
     csctrl_config_destroy(&config);
@@ -226,9 +288,13 @@ done:
 static csctrl_status resume_run(csctrl_trainer *t, const char *run_dir,
                                 const char *const *overrides, size_t count)
 {
-    CT_TRY(ct_comm_open(&t->ranks, comm_kind(overrides, count)));
+    char kind[COMM_KIND_MAX];
+
+    CT_TRY(comm_kind(overrides, count, kind));
+    CT_TRY(ct_comm_open(&t->ranks, kind));
     CT_TRY(agree(t, is_first(t) ? ct_rundir_lock(run_dir, &t->lock) : CSCTRL_OK));
-    CT_TRY(agree(t, continue_run(t, run_dir, overrides, count)));
+    CT_TRY(agree(t, continue_run(t, run_dir, overrides, count, kind)));
+    CT_TRY(expect_same_run(t));
     return agree(t, continue_on_disk(t, run_dir));
 }
 
@@ -249,6 +315,8 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
     if (trainer == NULL || *trainer == NULL)
         return;
     csctrl_trainer *t = *trainer;
+    if (t->lost) /* while the memory that messages go to is still there */
+        ct_comm_close(&t->ranks, true);
     ct_loader_destroy(&t->loader);
     ct_monitor_destroy(&t->monitor);
     ct_game_destroy(&t->game);
@@ -257,7 +325,8 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
     csctrl_dataset_close(&t->train);
     csctrl_config_destroy(&t->config);
     ct_rundir_unlock(&t->lock);
-    ct_comm_close(&t->ranks, t->lost);
+    ct_comm_close(&t->ranks, false);
+    ct_free(t->copy);
     ct_free(t->run_dir);
     ct_free(t);
     *trainer = NULL;

@@ -20,8 +20,9 @@ struct csctrl_trainer {
     ct_game game;
     ct_optim optim;
     ct_monitor monitor;
-    char *run_dir; /* NULL: keeps nothing on disk */
-    int lock;      /* of run_dir, -1: none */
+    unsigned char *copy; /* host memory for the largest parameter, where there are several ranks */
+    char *run_dir;       /* NULL: keeps nothing on disk */
+    int lock;            /* of run_dir, -1: none */
     int classes;
     int64_t train_images, test_images, steps, first_step;
     uint64_t fingerprint;

@@ -33,6 +33,7 @@ static const spec specs[] = {
     {"k3 s1", {5, 11, 9, 16, 16, 3, 1, 1}, 0.2, 0.1, true},
     {"k4 s2 colour", {3, 16, 16, 3, 32, 4, 2, 1}, 0.1, 0, true},
     {"one pixel", {6, 4, 4, 16, 24, 4, 1, 0}, 0.1, 0.3, false},
+    {"k4 s2 one chunk, atoms in parts", {3, 8, 8, 16, 144, 4, 2, 1}, 0.1, 0, true},
     {"k5 s2 odd channels", {2, 11, 11, 5, 7, 5, 2, 2}, 0.1, 0, true},
 };
 
@@ -101,6 +102,10 @@ static void steps(op_run *run, const void *params)
     OP_OK(ex->ops->csc_step(ex, &u.conv, &step));
     op_keep(run, "z of the first step", &z);
     dropped(run, &u, &x, &y);
+    for (int64_t i = 0; i < csctrl_tensor_count(&u.W); i += 3)
+        op_set(&u.W, i, 0.7 * op_get(&u.W, i));
+    OP_OK(ex->ops->conv_pack(ex, &u.conv, &u.W));
+    dropped(run, &u, &x, &y); /* by the new dictionary */
     step.y = &y;
     step.z_prev = &z_prev;
     step.y_next = &y_next;

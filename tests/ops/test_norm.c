@@ -53,6 +53,27 @@ static void batch_norm(op_run *run, const void *params)
     op_keep(run, "y in place", &x);
 }
 
+/* Another rank with the same rows. */
+static csctrl_status twin(void *state, void *data, int64_t count, csctrl_dtype dtype)
+{
+    (void)state;
+    for (int64_t i = 0; i < count && dtype == CSCTRL_F64; i++)
+        ((double *)data)[i] *= 2;
+    return dtype == CSCTRL_F64 ? CSCTRL_OK : CSCTRL_E_UNSUPPORTED;
+}
+
+/* Statistics are those of one rank; rows and sums are all of both. */
+static void batch_norm_of_ranks(op_run *run, const void *params)
+{
+    static const ct_comm_ops ops = {.sum = twin};
+    const ct_comm ranks = {.size = 2, .local_size = 1, .sharers = 1, .name = "test", .ops = &ops};
+    ct_exec *ex = op_exec(run);
+
+    ex->norm_ranks = &ranks;
+    batch_norm(run, params);
+    ex->norm_ranks = NULL;
+}
+
 /* With the scale 1 and shift 0 every channel has mean 0 and variance var / (var + eps); dx is
  * orthogonal to 1 and to y. */
 static void batch_norm_moments(op_run *run, const void *params)
@@ -89,8 +110,10 @@ static void batch_norm_moments(op_run *run, const void *params)
 static void test_batch_norm(void **state)
 {
     (void)state;
-    for (int i = 0; i < SHAPES; i++)
+    for (int i = 0; i < SHAPES; i++) {
         op_check("batch norm", batch_norm, &shapes[i], 1e-5);
+        op_check("batch norm of two ranks", batch_norm_of_ranks, &shapes[i], 1e-5);
+    }
     op_alone("ref", CSCTRL_F64, 1, batch_norm_moments, NULL);
     op_alone("auto", CSCTRL_F32, 2, batch_norm_moments, NULL);
 }

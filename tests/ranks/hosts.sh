@@ -9,7 +9,7 @@ skip() {
 }
 [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
 command -v ip >/dev/null || skip "ip (iproute2) is not installed"
-"$1" --version 2>/dev/null | grep -q 'Open MPI' || skip "$1 is not Open MPI's mpirun"
+"$1" --version 2>/dev/null | grep -Eq 'Open MPI|OpenRTE' || skip "$1 is not Open MPI's mpirun"
 one=csctrl$$a two=csctrl$$b
 work=$(mktemp -d)
 clean() {

@@ -61,19 +61,20 @@ static void test_same(void **state)
 {
     static const ct_comm_ops ops = {.sum = four_times};
     double others[] = {1, 6};
-    ct_comm comm = {.size = 4, .local_size = 4, .name = "test", .ops = &ops};
+    ct_comm comm = {.size = 4, .local_size = 4, .sharers = 4, .name = "test", .ops = &ops};
 
     (void)state;
     expect_ok(ct_comm_expect_same(&comm, 0xfedcba9876543210U, "a number"));
     comm.state = others;
     expect_fail(ct_comm_expect_same(&comm, (1ULL << 32) + 5, "a number"), CSCTRL_E_STATE,
-                "a number is not the same on every rank");
+                "expected a number to be the same on all 4 ranks");
 }
 
 static void test_errors(void **state)
 {
     static const ct_comm_ops ops = {.sum = unreachable};
-    ct_comm comm = {.rank = 2, .size = 4, .local_size = 4, .name = "test", .ops = &ops};
+    ct_comm comm = {
+        .rank = 2, .size = 4, .local_size = 4, .sharers = 4, .name = "test", .ops = &ops};
     double number = 1;
 
     (void)state;

@@ -1,4 +1,4 @@
-/* cpu_winograd.c - what is computed from what, in chunks of images that stay in the cache.
+/* cpu_winograd.c - what is computed from what, in chunks of images.
  *
  *   analysis    code = out(in(img) U)             V [tiles, phases c],  U [phases c, atoms]
  *   synthesis   img = in*(in'(code) U^T)          P [tiles, atoms],     U^T [atoms, phases c]
@@ -237,7 +237,7 @@ static void to_weights(stage *s, ct_stack X, bool begin, bool end, double scale,
                        const ct_tensor *dW)
 {
     const int atoms = s->w->tiling.g.atoms, step = s->w->gradient_rows;
-    const bool whole = step < atoms || s->images == s->w->tiling.g.n;
+    const bool whole = step < atoms; /* summed by dW itself */
 
     for (int first = 0; first < atoms; first += step) {
         const int rows = smaller(step, atoms - first);

@@ -1,10 +1,10 @@
-/* winograd_layout.c - forms by geometry, chunks of images that stay in the cache (or one image),
- * memory. */
+/* winograd_layout.c - forms by geometry, chunks of images, memory. */
 #include "backend/cpu/winograd_layout.h"
 
 #include "base/mem.h"
 
-/* V, P and the products of a chunk together, if U is no larger: each chunk reads U and sums dU. */
+/* V, P and the products of a chunk together, if U is no larger: each chunk reads U and sums dU. Room
+ * for 26 images of the 64-128 layer at 8x8 codes. */
 enum { CHUNK_BYTES = 21 << 18 };
 
 /* Of a gradient that is the sum of one chunk only. */

@@ -1,8 +1,14 @@
 /* mpi_module.c - sums and gathers by MPI (3.0 for the sums that go on in the background). */
+#define _GNU_SOURCE
 #include "comm/mpi/mpi_module.h"
 
 #include <mpi.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+/* Ranks of one machine whose processors are compared. */
+enum { LOCAL_MAX = 256 };
 
 /* Sums under way at a time; with more, the oldest are waited for. */
 enum { PENDING_MAX = 64 };
@@ -90,14 +96,9 @@ static csctrl_status gather(void *state, void *all, size_t bytes)
     return status_of(error);
 }
 
-static void close_ranks(void *state, bool failed)
+static void end_all(void *state)
 {
-    ranks *r = state;
-
-    if (failed)
-        MPI_Abort(r->comm, 1);
-    MPI_Comm_free(&r->comm);
-    MPI_Finalize();
+    MPI_Abort(((const ranks *)state)->comm, 1);
 }
 
 static const ct_comm_ops ops = {
@@ -105,43 +106,76 @@ static const ct_comm_ops ops = {
     .start_sum = start_sum,
     .finish_sums = finish_sums,
     .gather = gather,
-    .close = close_ranks,
+    .abort = end_all,
 };
 
-static int count_local(MPI_Comm comm, int *count)
+/* Ranks on this machine, and those of them that may run on the same processors as this one. */
+static int count_local(MPI_Comm all, int *count, int *sharers)
 {
     MPI_Comm local;
-    int error = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local);
+    cpu_set_t mine, others[LOCAL_MAX];
+    int error = MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local);
 
+    CPU_ZERO(&mine);
+    (void)sched_getaffinity(0, sizeof mine, &mine);
     if (error == MPI_SUCCESS)
         error = MPI_Comm_size(local, count);
-    if (error == MPI_SUCCESS)
-        MPI_Comm_free(&local);
+    if (error != MPI_SUCCESS)
+        return error;
+    *sharers = *count;
+    if (*count <= LOCAL_MAX) {
+        error = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, others, sizeof mine, MPI_BYTE, local);
+        *sharers = 0;
+        for (int i = 0; i < *count && error == MPI_SUCCESS; i++)
+            *sharers += CPU_EQUAL(&mine, &others[i]);
+    }
+    MPI_Comm_free(&local);
     return error;
+}
+
+static void finalize(void)
+{
+    MPI_Finalize();
+}
+
+static csctrl_status start(char *message, size_t message_size)
+{
+    int started = 0, ended = 0, provided = 0;
+
+    MPI_Initialized(&started);
+    MPI_Finalized(&ended);
+    if (ended ||
+        (!started && MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)) {
+        snprintf(message, message_size, "%s",
+                 ended ? "the program has ended it already" : "it cannot be started");
+        return CSCTRL_E_UNSUPPORTED;
+    }
+    if (!started && atexit(finalize) != 0) {
+        snprintf(message, message_size, "its end cannot be arranged for");
+        return CSCTRL_E_UNSUPPORTED;
+    }
+    return CSCTRL_OK;
 }
 
 __attribute__((visibility("default"))) ct_mpi_open_fn ct_mpi_open;
 
 csctrl_status ct_mpi_open(ct_comm *comm, char *message, size_t message_size)
 {
-    int started = 0, provided = 0;
+    static ct_comm opened; /* MPI is one a process, and so are its ranks */
 
-    MPI_Initialized(&started);
-    if (started || MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
-        snprintf(message, message_size, "%s",
-                 started ? "it was started already in this process, which is done once"
-                         : "it cannot be started");
-        return CSCTRL_E_UNSUPPORTED;
+    if (opened.size == 0) {
+        ct_comm c = {.name = "mpi", .ops = &ops, .state = &all_ranks};
+        CT_TRY(start(message, message_size));
+        if (MPI_Comm_dup(MPI_COMM_WORLD, &all_ranks.comm) != MPI_SUCCESS ||
+            MPI_Comm_set_errhandler(all_ranks.comm, MPI_ERRORS_RETURN) != MPI_SUCCESS ||
+            MPI_Comm_rank(all_ranks.comm, &c.rank) != MPI_SUCCESS ||
+            MPI_Comm_size(all_ranks.comm, &c.size) != MPI_SUCCESS ||
+            count_local(all_ranks.comm, &c.local_size, &c.sharers) != MPI_SUCCESS) {
+            snprintf(message, message_size, "the ranks cannot reach one another");
+            return CSCTRL_E_UNSUPPORTED;
+        }
+        opened = c;
     }
-    *comm = (ct_comm){.name = "mpi", .ops = &ops, .state = &all_ranks};
-    if (MPI_Comm_dup(MPI_COMM_WORLD, &all_ranks.comm) != MPI_SUCCESS ||
-        MPI_Comm_rank(all_ranks.comm, &comm->rank) != MPI_SUCCESS ||
-        MPI_Comm_size(all_ranks.comm, &comm->size) != MPI_SUCCESS ||
-        MPI_Comm_set_errhandler(all_ranks.comm, MPI_ERRORS_RETURN) != MPI_SUCCESS ||
-        count_local(all_ranks.comm, &comm->local_size) != MPI_SUCCESS) {
-        snprintf(message, message_size, "the ranks cannot reach one another");
-        MPI_Finalize();
-        return CSCTRL_E_UNSUPPORTED;
-    }
+    *comm = opened;
     return CSCTRL_OK;
 }

@@ -10,8 +10,9 @@
 
 enum { CT_MPI_MESSAGE_MAX = 512 };
 
-/* Joins the ranks that mpirun or srun started, one that is alone without them. Fills `comm`;
- * E_UNSUPPORTED with the reason in `message`. Once a process. */
+/* Joins the ranks that mpirun or srun started, one that is alone without them. MPI is started by
+ * the first call, unless the program has done so, and ended with the process. Fills `comm`;
+ * E_UNSUPPORTED with the reason in `message`. */
 typedef csctrl_status ct_mpi_open_fn(ct_comm *comm, char *message, size_t message_size);
 
 #endif

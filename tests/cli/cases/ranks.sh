@@ -17,6 +17,14 @@ exists runs/tiny-1/checkpoints/$(step 6)/model.safetensors
 [ "$(wc -l <runs/tiny-1/metrics.jsonl)" -eq 6 ] || fail "$last: expected a line a step"
 grep -q 'comm: mpi' runs/tiny-1/config.yaml || fail "$last: the config does not tell of MPI"
 
+expect 0 train tiny.yaml --nproc 2 --quiet --out local --set parallel.batch_norm=local
+exists local/checkpoints/$(step 6)/model.safetensors
+
+# Processes that are told not to train together are runs of their own.
+mpirun -n 2 "$program" train tiny.yaml --quiet --set parallel.comm=none >out 2>err ||
+    fail "mpirun with parallel.comm=none"
+exists runs/tiny-2/checkpoints/$(step 6) runs/tiny-3/checkpoints/$(step 6)
+
 # Errors are said, and end all.
 expect 2 train tiny.yaml --nproc 2 --set train.batch=15 --out odd
 grep -q '^csctrl: train.batch: expected a multiple of the 2 ranks' err || fail "$last: no reason given"
@@ -54,4 +62,5 @@ start train tiny.yaml --nproc 2 --out asked --quiet $endless
 wait_for 'asked/metrics.jsonl'
 kill -USR1 "$(ranks | tail -n 1)" || fail "$last: no rank to ask"
 finish
+[ "$found" -eq 75 ] || fail "$last: expected exit code 75, found $found"
 grep -q '^csctrl: interrupted; saved asked/checkpoints/step-' err || fail "$last: not saved when asked"
