@@ -16,16 +16,14 @@ enum { NEAREST_WORD_MAX = 64 };
 
 int cli_fail(int code, const char *format, ...)
 {
+    char line[8192]; /* in one piece: other processes may write to the same terminal */
     va_list list;
 
-    fflush(stdout);
-    flockfile(stderr);
-    fputs("csctrl: ", stderr);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(line, sizeof line, format, list);
     va_end(list);
-    fputc('\n', stderr);
-    funlockfile(stderr);
+    fflush(stdout);
+    fprintf(stderr, "csctrl: %s\n", line);
     return code;
 }
 

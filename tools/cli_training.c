@@ -129,6 +129,13 @@ static int figures_of(const char *run, const cli_progress *progress, const cli_a
     return code;
 }
 
+int cli_training_refused(csctrl_status status)
+{
+    if (cli_rank() > 0 && (status == CSCTRL_E_CONFIG || status == CSCTRL_E_STATE))
+        return cli_exit_code(status);
+    return cli_fail_status(status);
+}
+
 /* The end of a process that is not the first: what the first one says as well is not said again. */
 static int end_of_other(csctrl_trainer **trainer, csctrl_status status)
 {

@@ -12,6 +12,10 @@
         "eval", 0, NULL, "compute and print the figures afterwards"                                \
     }
 
+/* What could not be created or resumed: the error, of which what every process says is said by the
+ * first. */
+int cli_training_refused(csctrl_status status);
+
 /* Train to the end in `run`, and say where the results are. Destroys the trainer. */
 int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *progress,
                      const cli_args *args);

@@ -58,7 +58,7 @@ static int run_resume(const cli_args *args)
         csctrl_trainer_resume(&trainer, run, (const char *const *)overrides.items, overrides.count);
     cli_overrides_free(&overrides);
     if (status != CSCTRL_OK) {
-        code = cli_fail_status(status);
+        code = cli_training_refused(status);
     } else {
         progress.finished = says_finished(trainer, &progress);
         if (!progress.finished)

@@ -37,7 +37,7 @@ static int train_config(const csctrl_config *config, const char *config_path,
         if (status == CSCTRL_OK) {
             code = cli_training_run(&trainer, run, progress, args);
         } else {
-            code = cli_fail_status(status);
+            code = cli_training_refused(status);
             if (made && rmdir(run) == 0) /* keeps it when something was written */
                 rmdir("runs");
         }

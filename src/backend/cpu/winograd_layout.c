@@ -3,8 +3,8 @@
 
 #include "base/mem.h"
 
-/* V, P and the products of a chunk together, if U is no larger: each chunk reads U and sums dU. Room
- * for 26 images of the 64-128 layer at 8x8 codes. */
+/* V, P and the products of a chunk together, if U is no larger: each chunk reads U and sums dU.
+ * Room for 26 images of the 64-128 layer at 8x8 codes. */
 enum { CHUNK_BYTES = 21 << 18 };
 
 /* Of a gradient that is the sum of one chunk only. */
