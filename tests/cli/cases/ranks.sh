@@ -17,6 +17,13 @@ exists runs/tiny-1/checkpoints/$(step 6)/model.safetensors
 [ "$(wc -l <runs/tiny-1/metrics.jsonl)" -eq 6 ] || fail "$last: expected a line a step"
 grep -q 'comm: mpi' runs/tiny-1/config.yaml || fail "$last: the config does not tell of MPI"
 
+# Resumed by as many ranks, it is the uninterrupted run, byte for byte.
+expect 0 resume runs/tiny-1 --nproc 2 --quiet --set train.batches=9
+expect 0 train tiny.yaml --nproc 2 --quiet --out whole --set train.batches=9
+for file in model.safetensors state.safetensors; do
+    same runs/tiny-1/checkpoints/$(step 9)/$file whole/checkpoints/$(step 9)/$file
+done
+
 expect 0 train tiny.yaml --nproc 2 --quiet --out local --set parallel.batch_norm=local
 exists local/checkpoints/$(step 6)/model.safetensors
 
