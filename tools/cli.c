@@ -14,6 +14,18 @@ enum { NEAREST_WORD_MAX = 64 };
 #undef cli_fail /* the analyser's macros */
 #undef cli_fail_memory
 
+static bool is_muted;
+
+void cli_mute(bool muted)
+{
+    is_muted = muted;
+}
+
+bool cli_is_muted(void)
+{
+    return is_muted;
+}
+
 int cli_fail(int code, const char *format, ...)
 {
     char line[8192]; /* in one piece: other processes may write to the same terminal */
@@ -23,7 +35,8 @@ int cli_fail(int code, const char *format, ...)
     vsnprintf(line, sizeof line, format, list);
     va_end(list);
     fflush(stdout);
-    fprintf(stderr, "csctrl: %s\n", line);
+    if (!is_muted)
+        fprintf(stderr, "csctrl: %s\n", line);
     return code;
 }
 

@@ -76,6 +76,9 @@ const cli_command *cli_command_find(const char *name);
 
 /* --- errors (cli.c): one line "csctrl: ..." on stderr --- */
 int cli_fail(int code, const char *format, ...) CLI_PRINTF(2, 3);
+/* While another process says the same: no errors, no warnings. */
+void cli_mute(bool muted);
+bool cli_is_muted(void);
 int cli_fail_status(csctrl_status status);
 int cli_fail_status_at(csctrl_status status, const char *where);
 int cli_fail_memory(void);

@@ -176,7 +176,7 @@ void cli_progress_message(void *user, csctrl_log_level level, const char *messag
 {
     cli_progress *progress = user;
 
-    if (level < CSCTRL_LOG_INFO ||
+    if (cli_is_muted() || level < CSCTRL_LOG_INFO ||
         (level < CSCTRL_LOG_WARNING && progress->mode == CLI_PROGRESS_QUIET))
         return;
     flockfile(stderr);

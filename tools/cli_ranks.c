@@ -97,6 +97,17 @@ static int launch(int64_t processes, char **argv)
                     strerror(error));
 }
 
+static bool told_otherwise(const cli_args *args)
+{
+    static const char key[] = "parallel.comm=";
+
+    for (size_t i = 0; i < args->set_count; i++)
+        if (strncmp(args->sets[i], key, sizeof key - 1) == 0 &&
+            strcmp(args->sets[i] + sizeof key - 1, "mpi") != 0)
+            return true;
+    return false;
+}
+
 int cli_ranks_join(cli_args *args, char **argv)
 {
     int64_t processes = 0;
@@ -109,6 +120,9 @@ int cli_ranks_join(cli_args *args, char **argv)
     const int code = cli_integer(args, "nproc", 1, 4096, &processes);
     if (code != CLI_OK)
         return code;
+    if (launched_rank() < 0 && processes > 0 && told_otherwise(args))
+        return cli_fail(CLI_USAGE, "--nproc: its processes train together by MPI; leave out --set "
+                                   "parallel.comm");
     if (launched_rank() < 0)
         return processes > 0 ? launch(processes, argv) : CLI_OK;
     if (processes > 0 && launched_size() >= 0 && launched_size() != processes)
@@ -117,6 +131,7 @@ int cli_ranks_join(cli_args *args, char **argv)
             "--nproc %lld: a launcher has started csctrl already, as one of %d; leave it "
             "out",
             (long long)processes, launched_size());
+    cli_mute(cli_rank() > 0 && !told_otherwise(args)); /* until the run begins */
     memmove(args->sets + 1, args->sets, args->set_count * sizeof *args->sets);
     args->sets[0] = "parallel.comm=mpi"; /* first, so that the user's own comes later */
     args->set_count++;

@@ -131,8 +131,10 @@ static int figures_of(const char *run, const cli_progress *progress, const cli_a
 
 int cli_training_refused(csctrl_status status)
 {
-    if (cli_rank() > 0 && (status == CSCTRL_E_CONFIG || status == CSCTRL_E_STATE))
-        return cli_exit_code(status);
+    const bool shared = status == CSCTRL_E_CONFIG || status == CSCTRL_E_STATE ||
+                        status == CSCTRL_E_NOT_FOUND || status == CSCTRL_E_FORMAT;
+
+    cli_mute(cli_is_muted() && shared);
     return cli_fail_status(status);
 }
 
@@ -154,6 +156,8 @@ int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *pr
                      const cli_args *args)
 {
     struct sigaction old[SIGNAL_COUNT];
+
+    cli_mute(false);
     const int alone = cli_ranks_expect(*trainer);
 
     if (alone != CLI_OK) {

@@ -82,7 +82,8 @@ const cli_command cli_resume = {
     .least = 1,
     .most = 1,
     .summary = "Continue an interrupted or finished run",
-    .details = "With the same threads and instruction set the result equals an uninterrupted run,\n"
+    .details = "With the same threads, processes and instruction set the result equals an "
+               "uninterrupted run,\n"
                "bit for bit.",
     .examples = "  csctrl resume runs/fashion-mnist-1\n"
                 "  csctrl resume runs/fashion-mnist-1 --set train.batches=2000\n",

@@ -83,7 +83,8 @@ const cli_command cli_train = {
     .summary = "Train a model in a new run directory",
     .details =
         "CONFIG is a YAML file or the name of a shipped one, such as fashion-mnist.\n"
-        "Ctrl-C (SIGINT), SIGTERM or SIGUSR1 finish the step and save; a second Ctrl-C\n"
+        "Ctrl-C (SIGINT), SIGTERM or SIGUSR1 finish the step and save (with --nproc or under\n"
+        "mpirun: SIGUSR1; the others leave a second for it); a second Ctrl-C\n"
         "stops at once. The objective in the progress is its value at the decoder's move, in\n"
         "nats; psnr is shown where it was measured, on held-out images.",
     .examples = "  csctrl train fashion-mnist\n"

@@ -4,7 +4,6 @@
 #include "comm/comm.h"
 
 #include <dlfcn.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "comm/mpi/mpi_module.h"
@@ -49,6 +48,8 @@ void ct_comm_close(ct_comm *comm, bool failed)
 {
     if (failed && comm->size > 1)
         comm->ops->abort(comm->state);
+    else if (comm->ops != NULL)
+        comm->ops->close(comm->state);
     *comm = ct_comm_alone;
 }
 
@@ -101,8 +102,8 @@ csctrl_status ct_comm_expect_same(const ct_comm *comm, uint64_t mine, const char
     bool differs = sums[0] != size * halves[0] || sums[1] != size * halves[1];
     CT_TRY(ct_comm_any(comm, &differs));
     return differs ? ct_fail(CSCTRL_E_STATE,
-                             "expected %s to be the same on all %d ranks, found that it is not: on "
-                             "rank %d its checksum is %016" PRIx64,
-                             what, comm->size, comm->rank, mine)
+                             "expected %s to be the same on all %d ranks, found another on one of "
+                             "them; start all with the same command, on the same files",
+                             what, comm->size)
                    : CSCTRL_OK;
 }

@@ -15,7 +15,7 @@
 
 typedef struct ct_comm ct_comm;
 
-/* What carries the messages. All but abort return E_IO when a rank cannot be reached. */
+/* What carries the messages. All but the last two return E_IO when a rank cannot be reached. */
 typedef struct ct_comm_ops {
     /* data <- its sum over the ranks, the same bits on every rank; f32 or f64. start_sum returns at
      * once, and data is not touched until finish_sums has waited for all that were started. */
@@ -24,7 +24,8 @@ typedef struct ct_comm_ops {
     csctrl_status (*finish_sums)(void *state);
     /* all [size][bytes] <- the part of every rank, whose own lies in its place already. */
     csctrl_status (*gather)(void *state, void *all, size_t bytes);
-    /* Ends the processes of all ranks, wherever they wait. */
+    /* The end of one opening; and of the processes of all ranks, wherever they wait. */
+    void (*close)(void *state);
     void (*abort)(void *state);
 } ct_comm_ops;
 

@@ -104,7 +104,7 @@ static csctrl_status expect_same(csctrl_trainer *t, bool stopping)
         CT_TRY(m->ex->ops->download(m->ex, t->copy, p->value->data, bytes));
         crc = crc32_z(crc, t->copy, bytes);
     }
-    return ct_comm_expect_same(&t->ranks, crc, "the checksum of the parameters");
+    return ct_comm_expect_same(&t->ranks, crc, "the parameters");
 }
 
 /* All ranks stop when one is asked to. The first one alone has something to show and to save. */

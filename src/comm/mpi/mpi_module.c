@@ -17,6 +17,7 @@ typedef struct ranks {
     MPI_Comm comm;
     MPI_Request pending[PENDING_MAX];
     int count;
+    int opened; /* and not closed */
 } ranks;
 
 static ranks all_ranks; /* MPI itself is one a process */
@@ -96,6 +97,11 @@ static csctrl_status gather(void *state, void *all, size_t bytes)
     return status_of(error);
 }
 
+static void close_ranks(void *state)
+{
+    ((ranks *)state)->opened--;
+}
+
 static void end_all(void *state)
 {
     MPI_Abort(((const ranks *)state)->comm, 1);
@@ -106,6 +112,7 @@ static const ct_comm_ops ops = {
     .start_sum = start_sum,
     .finish_sums = finish_sums,
     .gather = gather,
+    .close = close_ranks,
     .abort = end_all,
 };
 
@@ -133,8 +140,11 @@ static int count_local(MPI_Comm all, int *count, int *sharers)
     return error;
 }
 
+/* At the end of the process. The other ranks may wait for one that left in mid-run. */
 static void finalize(void)
 {
+    if (all_ranks.opened > 0)
+        end_all(&all_ranks);
     MPI_Finalize();
 }
 
@@ -176,6 +186,7 @@ csctrl_status ct_mpi_open(ct_comm *comm, char *message, size_t message_size)
         }
         opened = c;
     }
+    all_ranks.opened++;
     *comm = opened;
     return CSCTRL_OK;
 }

@@ -39,6 +39,12 @@ missing odd
 expect 2 train tiny.yaml --nproc 2 --out runs/tiny-1
 grep -q '^csctrl: .*runs/tiny-1' err || fail "$last: no reason given"
 complains 2 'nproc: expected a whole number' train tiny.yaml --nproc none
+complains 2 'nproc: its processes train together' train tiny.yaml --nproc 2 --set parallel.comm=none
+expect 2 train tiny.yaml --nproc 2 --set train.batchez=3
+[ "$(grep -c '^csctrl: .*train.batchez' err)" -eq 1 ] || fail "$last: not said once"
+mpirun -n 1 "$program" train tiny.yaml --out a : -n 1 "$program" train tiny.yaml --out a --set seed=7 \
+    >out 2>err && fail "two runs in one"
+grep -q '^csctrl: expected the config to be the same on all 2 ranks' err || fail "two runs in one"
 
 # ranks: the processes that mpirun started.
 ranks() {
