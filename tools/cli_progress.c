@@ -1,8 +1,6 @@
 /* cli_progress.c - the bar, the plain lines and the JSON lines of a training run. */
 #include "cli_progress.h"
 
-#include "cli_ranks.h"
-
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "cli_ranks.h"
 
 static const double redraw_seconds = 0.1, line_seconds = 10;
 enum { BAR_LEAST = 5, BAR_MAX = 24 };

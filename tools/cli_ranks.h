@@ -4,11 +4,6 @@
 
 #include "cli.h"
 
-#define CLI_OPTION_NPROC                                                                           \
-    {                                                                                              \
-        "nproc", 0, "N", "train by N processes on this machine (mpirun -n N)"                      \
-    }
-
 /* This process's number among those that mpirun or srun started; 0 where none did. */
 int cli_rank(void);
 

@@ -8,8 +8,9 @@
 #define CLI_TRAINING_OPTIONS                                                                       \
     {"quiet", 'q', NULL, "print warnings and errors only"},                                        \
         {"log-format", 0, "text|json", "form of the progress (default text)"},                     \
+        {"eval", 0, NULL, "compute and print the figures afterwards"},                             \
     {                                                                                              \
-        "eval", 0, NULL, "compute and print the figures afterwards"                                \
+        "nproc", 0, "N", "train by N processes on this machine (mpirun -n N)"                      \
     }
 
 /* What could not be created or resumed: the error, of which what every process says is said by the

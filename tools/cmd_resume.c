@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_ranks.h"
 #include "cli_training.h"
 #include "commands.h"
 
@@ -72,7 +71,6 @@ static int run_resume(const cli_args *args)
 static const cli_option options[] = {
     CLI_OPTION_SET,
     CLI_TRAINING_OPTIONS,
-    CLI_OPTION_NPROC,
     {NULL, 0, NULL, NULL},
 };
 

@@ -71,7 +71,6 @@ static const cli_option options[] = {
     {"out", 'o', "DIR", "run directory, new or empty (default runs/CONFIG-N)"},
     CLI_OPTION_SET,
     CLI_TRAINING_OPTIONS,
-    CLI_OPTION_NPROC,
     {NULL, 0, NULL, NULL},
 };
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "data/source.h"
 #include "model/checkpoint.h"
 #include "train/rundir.h"
 #include "train/save.h"
@@ -131,23 +132,15 @@ static bool makes_the_run(const char *key)
     return true;
 }
 
-/* FNV-1a */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001B3U;
-    return hash * 0x100000001B3U;
-}
-
 /* All ranks are about to train the same model on the same data from the same step. */
 static csctrl_status expect_same_run(const csctrl_trainer *t)
 {
-    uint64_t hash = 0xCBF29CE484222325U;
+    uint64_t hash = CT_FNV_START;
 
     for (size_t i = 0; i < csctrl_option_count(); i++) {
-        const char *key = csctrl_option_at(i)->key;
+        const char *key = csctrl_option_at(i)->key, *text = csctrl_config_text(t->config, key);
         if (makes_the_run(key))
-            hash = hash_text(hash, csctrl_config_text(t->config, key));
+            hash = ct_fnv(hash, text, strlen(text) + 1);
     }
     CT_TRY(ct_comm_expect_same(&t->ranks, hash, "the config"));
     CT_TRY(ct_comm_expect_same(&t->ranks, t->fingerprint, "the training data"));
