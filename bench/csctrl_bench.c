@@ -186,7 +186,7 @@ static csctrl_status open_game(bench *b)
 {
     CT_TRY(begin_model(b));
     CT_TRY(ct_game_create(&b->game, b->model, NULL, b->classes));
-    ct_optim_create(&b->optim, b->model);
+    CT_TRY(ct_optim_create(&b->optim, b->model));
     CT_TRY(ct_model_finish(b->model));
     ct_game_bind(&b->game);
     return make_batch(b);
@@ -206,15 +206,20 @@ static csctrl_status game_open(bench *b)
 
 static csctrl_status game_run(bench *b)
 {
+    const ct_move moves[] = {{CT_ENCODER, csctrl_config_real(b->config, "optim.encoder_lr")},
+                             {CT_DECODER, csctrl_config_real(b->config, "optim.decoder_lr")}};
     double value;
 
-    CT_TRY(ct_game_load(&b->game, &b->x));
-    CT_TRY(ct_game_max_move(&b->game, b->labels, false, &value));
-    CT_TRY(ct_optim_step(&b->optim, CT_ENCODER, csctrl_config_real(b->config, "optim.encoder_lr")));
-    CT_TRY(ct_game_follow(&b->game, CT_ENCODER));
-    CT_TRY(ct_game_min_move(&b->game, b->labels, &value));
-    CT_TRY(ct_optim_step(&b->optim, CT_DECODER, csctrl_config_real(b->config, "optim.decoder_lr")));
-    return ct_game_follow(&b->game, CT_DECODER);
+    CT_TRY(ct_game_load(&b->game, &b->x, b->labels));
+    CT_TRY(ct_optim_load(&b->optim, moves, 2));
+    for (int i = 0; i < 2; i++) {
+        CT_TRY(i == 0 ? ct_game_max_move(&b->game, false) : ct_game_min_move(&b->game));
+        CT_TRY(ct_optim_step(&b->optim, i));
+        CT_TRY(ct_optim_check(&b->optim, i));
+        CT_TRY(ct_game_value(&b->game, moves[i].player, &value));
+        CT_TRY(ct_game_follow(&b->game, moves[i].player));
+    }
+    return CSCTRL_OK;
 }
 
 /* ---- rate: value and gradient of the multi objective at random features on the sphere */
@@ -234,10 +239,15 @@ static csctrl_status rate_open(bench *b)
 
 static csctrl_status rate_run(bench *b)
 {
+    ct_exec *ex = b->model->ex;
+    ct_game *game = &b->game;
     double value;
 
-    return ct_objective_eval(b->model->ex, &b->game.objective, CT_OBJECTIVE_MULTI, &b->game.F,
-                             b->labels, &value, &b->game.dF);
+    CT_TRY(ct_game_load_labels(game, b->labels));
+    CT_TRY(ct_objective_eval(ex, &game->objective, game->kind, &game->F,
+                             game->values[CT_ENCODER].data, &game->dF));
+    return ct_objective_value(ex, &game->objective, game->kind, game->values[CT_ENCODER].data,
+                              &value);
 }
 
 /* ---- encode: the public call */

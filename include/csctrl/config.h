@@ -22,7 +22,7 @@ typedef enum csctrl_option_type {
     CSCTRL_OPTION_INT,    /**< 64-bit integer in [minimum, maximum] */
     CSCTRL_OPTION_REAL,   /**< finite double in [minimum, maximum] */
     CSCTRL_OPTION_STRING, /**< any text without newlines */
-    CSCTRL_OPTION_CHOICE, /**< one of `choices` */
+    CSCTRL_OPTION_CHOICE, /**< one of `choices`, of which "a:N" stands for a:0, a:1 and so on */
     CSCTRL_OPTION_REALS   /**< 1..CSCTRL_OPTION_LIST_MAX doubles in [minimum, maximum]: "0.1" or
                              "[0.1, 0.2]" */
 } csctrl_option_type;

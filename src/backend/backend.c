@@ -2,51 +2,120 @@
 #define _GNU_SOURCE
 #include "backend/backend.h"
 
+#include <ctype.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
-enum { MAX_THREADS = 4096 };
+enum { MAX_THREADS = 4096, MAX_DEVICES = 1024 };
 
 #if !CSCTRL_WITH_CPU
-static csctrl_status no_cpu(ct_exec *ex)
+static csctrl_status no_cpu(ct_exec *ex, int number)
 {
     (void)ex;
+    (void)number;
     return ct_fail(CSCTRL_E_UNSUPPORTED, "device \"cpu\" was not built into this library: choose "
                                          "\"ref\" or build with CSCTRL_WITH_CPU=ON");
 }
 #endif
 
+static csctrl_status open_ref(ct_exec *ex, int number)
+{
+    (void)number;
+    return ct_ref_init(ex);
+}
+
+#if CSCTRL_WITH_CPU
+static csctrl_status open_cpu(ct_exec *ex, int number)
+{
+    (void)number;
+    return ct_cpu_init(ex);
+}
+#endif
+
+static bool always(void)
+{
+    return true;
+}
+
+static bool has_gpu(void)
+{
+    return ct_cuda_why_not() == NULL;
+}
+
 typedef struct backend {
     const char *name;
-    bool built, has_f64, has_bf16;
-    csctrl_status (*init)(ct_exec *ex);
-    void (*exit)(ct_exec *ex);
+    bool (*usable)(void); /* whether "auto" may choose it; NULL: not built */
+    bool has_f64, has_bf16, has_tf32, has_numbers;
+    csctrl_status (*open)(ct_exec *ex, int number);
 } backend;
 
 /* In the order in which "auto" prefers them. */
 static const backend backends[] = {
+    {.name = "cuda",
+     .usable = has_gpu,
+     .has_bf16 = true,
+     .has_tf32 = true,
+     .has_numbers = true,
+     .open = ct_cuda_init},
 #if CSCTRL_WITH_CPU
-    {.name = "cpu", .built = true, .has_bf16 = true, .init = ct_cpu_init, .exit = ct_cpu_exit},
+    {.name = "cpu", .usable = always, .has_bf16 = true, .open = open_cpu},
 #else
-    {.name = "cpu", .init = no_cpu},
+    {.name = "cpu", .has_bf16 = true, .open = no_cpu},
 #endif
-    {.name = "ref", .built = true, .has_f64 = true, .init = ct_ref_init, .exit = ct_ref_exit},
+    {.name = "ref", .usable = always, .has_f64 = true, .open = open_ref},
 };
 enum { BACKENDS = sizeof backends / sizeof *backends };
 
-static const backend *find_backend(const char *device, csctrl_dtype dtype)
+/* Whether a backend computes what is asked for. */
+static bool computes(const backend *b, const ct_exec_options *o)
 {
-    const bool any = strcmp(device, "auto") == 0;
+    return (o->dtype == CSCTRL_F32 || b->has_f64) && (!o->bf16 || b->has_bf16) &&
+           (!o->tf32 || b->has_tf32);
+}
+
+static const char *precision_of(const ct_exec_options *o)
+{
+    return o->dtype == CSCTRL_F64 ? "f64" : o->bf16 ? "bf16" : o->tf32 ? "tf32" : "f32";
+}
+
+/* "cuda:1" is device number 1 of backend "cuda". */
+static bool names(const backend *b, const char *device, int *number)
+{
+    const size_t length = strlen(b->name);
+    char *end = NULL;
+
+    *number = 0;
+    if (strncmp(device, b->name, length) != 0)
+        return false;
+    if (device[length] == '\0')
+        return true;
+    if (!b->has_numbers || device[length] != ':' || !isdigit((unsigned char)device[length + 1]))
+        return false;
+    const long value = strtol(device + length + 1, &end, 10);
+    *number = (int)value;
+    return *end == '\0' && value < MAX_DEVICES;
+}
+
+static csctrl_status find_backend(const ct_exec_options *o, const backend **found, int *number)
+{
+    const bool any = strcmp(o->device, "auto") == 0;
 
     for (int i = 0; i < BACKENDS; i++) {
         const backend *b = &backends[i];
-        if (any ? b->built && (dtype == CSCTRL_F32 || b->has_f64) : strcmp(device, b->name) == 0)
-            return b;
+        *found = b;
+        if (any ? b->usable != NULL && computes(b, o) && b->usable() : names(b, o->device, number))
+            return CSCTRL_OK;
     }
-    return NULL;
+    return any ? ct_fail(CSCTRL_E_UNSUPPORTED,
+                         "precision \"%s\": no device that computes in it can be used here",
+                         precision_of(o))
+               : ct_fail(CSCTRL_E_INVALID,
+                         "device \"%s\" is unknown: auto, cpu, ref, cuda or cuda:N expected",
+                         o->device);
 }
 
 static int processors(void)
@@ -81,28 +150,31 @@ static csctrl_status choose_isa(ct_isa wanted, ct_isa *isa)
     return CSCTRL_OK;
 }
 
+static csctrl_status expect_sound(const ct_exec_options *o)
+{
+    if (o->dtype != CSCTRL_F32 && o->dtype != CSCTRL_F64)
+        return ct_fail(CSCTRL_E_UNSUPPORTED, "computation in %s: f32 or f64 expected",
+                       csctrl_dtype_name(o->dtype));
+    if (o->threads < 0 || o->threads > MAX_THREADS)
+        return ct_fail(CSCTRL_E_INVALID, "%d threads: 0 (all processors) to %d expected",
+                       o->threads, MAX_THREADS);
+    return CSCTRL_OK;
+}
+
 csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
 {
-    *out = NULL;
-    const backend *b = find_backend(options->device, options->dtype);
-    if (options->dtype != CSCTRL_F32 && options->dtype != CSCTRL_F64)
-        return ct_fail(CSCTRL_E_UNSUPPORTED, "computation in %s: f32 or f64 expected",
-                       csctrl_dtype_name(options->dtype));
-    if (b == NULL)
-        return ct_fail(CSCTRL_E_INVALID, "device \"%s\" is unknown: auto, cpu or ref expected",
-                       options->device);
-    if (options->threads < 0 || options->threads > MAX_THREADS)
-        return ct_fail(CSCTRL_E_INVALID, "%d threads: 0 (all processors) to %d expected",
-                       options->threads, MAX_THREADS);
-    if (b->built && options->dtype == CSCTRL_F64 && !b->has_f64)
-        return ct_fail(CSCTRL_E_UNSUPPORTED,
-                       "device \"%s\" computes in f32 only: choose device \"ref\" for f64",
-                       b->name);
-    if (b->built && options->bf16 && !b->has_bf16)
-        return ct_fail(CSCTRL_E_UNSUPPORTED,
-                       "device \"%s\" computes in f32 and f64 only: choose device \"cpu\" for bf16",
-                       b->name);
+    const backend *b = NULL;
+    int number = 0;
     ct_isa isa = CT_ISA_AUTO;
+
+    *out = NULL;
+    CT_TRY(expect_sound(options));
+    CT_TRY(find_backend(options, &b, &number));
+    if (!computes(b, options))
+        return ct_fail(CSCTRL_E_UNSUPPORTED,
+                       "device \"%s\" does not compute in %s: f64 needs device ref, bf16 cpu or "
+                       "cuda, tf32 cuda",
+                       b->name, precision_of(options));
     CT_TRY(choose_isa(options->isa, &isa));
 
     ct_exec *ex = ct_calloc(1, sizeof *ex);
@@ -113,8 +185,9 @@ csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
     ex->threads = options->threads > 0 ? options->threads : share(options->sharers);
     ex->isa = isa;
     ex->bf16 = options->bf16;
+    ex->tf32 = options->tf32;
     ex->tune = options->tune;
-    const csctrl_status status = b->init(ex);
+    const csctrl_status status = b->open(ex, number);
     if (status != CSCTRL_OK) {
         ct_free(ex);
         return status;
@@ -128,9 +201,7 @@ void ct_exec_destroy(ct_exec **ex)
 {
     if (*ex == NULL)
         return;
-    for (int i = 0; i < BACKENDS; i++)
-        if (strcmp((*ex)->name, backends[i].name) == 0)
-            backends[i].exit(*ex);
+    (*ex)->close(*ex);
     ct_free(*ex);
     *ex = NULL;
 }
@@ -182,6 +253,18 @@ bool ct_isa_has_bf16(void)
 #endif
 }
 
+static void report_cuda(void (*fact)(void *user, const char *key, const char *value), void *user)
+{
+    const ct_exec_options options = {.device = "cuda", .dtype = CSCTRL_F32};
+    ct_exec *ex = NULL;
+    const char *why = ct_cuda_why_not();
+
+    if (why == NULL && ct_exec_create(&ex, &options) != CSCTRL_OK)
+        why = csctrl_last_error();
+    fact(user, "device cuda", why == NULL ? "available" : why);
+    ct_exec_destroy(&ex);
+}
+
 void ct_backend_report(void (*fact)(void *user, const char *key, const char *value), void *user)
 {
 #if CSCTRL_WITH_CPU
@@ -189,5 +272,6 @@ void ct_backend_report(void (*fact)(void *user, const char *key, const char *val
 #else
     fact(user, "device cpu", "not built (CSCTRL_WITH_CPU=OFF)");
 #endif
+    report_cuda(fact, user);
     fact(user, "device ref", "available");
 }

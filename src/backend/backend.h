@@ -9,11 +9,12 @@ typedef enum ct_isa { CT_ISA_AUTO, CT_ISA_PORTABLE, CT_ISA_AVX2, CT_ISA_AVX512 }
 
 /* What a caller may choose. */
 typedef struct ct_exec_options {
-    const char *device; /* "auto", "cpu", "ref" */
+    const char *device; /* "auto", "cpu", "ref", "cuda", "cuda:N" */
     csctrl_dtype dtype; /* CSCTRL_F32, or CSCTRL_F64 (ref only) */
     int threads;        /* 0: all processors this process may use */
     ct_isa isa;         /* cpu: highest instruction set to use; AUTO: the machine's best */
-    bool bf16;          /* cpu: our own convolutions multiply bfloat16, summed in float */
+    bool bf16;          /* cpu, cuda: products of convolutions are of bfloat16, summed in float */
+    bool tf32;          /* cuda: they are of floats rounded to TF32 */
     const char *tune;   /* cpu: "off" (or NULL), "on" or a file, see cpu/cpu_tune.h; borrowed */
     int sharers;        /* processes among which 0 threads divides the processors; 0: this one */
 } ct_exec_options;
@@ -23,13 +24,15 @@ struct ct_exec {
     const ct_ops *ops;
     csctrl_dtype dtype;
     int threads;
-    const char *name; /* "ref" or "cpu" */
+    const char *name; /* "ref", "cpu" or "cuda" */
+    bool deferred;    /* operations may not be done when they return: upload and download wait */
     ct_isa isa;       /* in use */
-    bool bf16;
+    bool bf16, tf32;
     const char *tune; /* read by init only */
     /* Ranks whose batches are one batch to the norms; NULL: each rank's is its own. Borrowed. */
     const ct_comm *norm_ranks;
-    void *state; /* backend's own */
+    void *state; /* backend's own, released by close */
+    void (*close)(struct ct_exec *ex);
 };
 
 /* E_UNSUPPORTED with the reason when the backend is missing or does not do that dtype; E_INVALID
@@ -55,11 +58,14 @@ ct_isa ct_isa_best(void);
 bool ct_isa_has_bf16(void); /* products of bfloat16 are instructions of this CPU */
 bool ct_isa_from_name(const char *name, ct_isa *isa); /* also "auto" */
 
-/* A backend: fills ex->ops and ex->state, or says why it cannot. */
+/* A backend: fills ex->ops, ex->state and ex->close, or says why it cannot. */
 csctrl_status ct_ref_init(ct_exec *ex);
-void ct_ref_exit(ct_exec *ex);
 csctrl_status ct_cpu_init(ct_exec *ex);
-void ct_cpu_exit(ct_exec *ex);
+/* cuda_load.c: the device of that number, by the module that is linked with CUDA. */
+csctrl_status ct_cuda_init(ct_exec *ex, int number);
+/* Why no GPU can be used; NULL: one may be. At little cost: CUDA's libraries are not loaded for it.
+ */
+const char *ct_cuda_why_not(void);
 void ct_cpu_report(void (*fact)(void *user, const char *key, const char *value), void *user);
 
 /* Versions of what the cpu backend runs on ("onednn", "2.6.3"), for csctrl_system_report. */

@@ -22,9 +22,8 @@ csctrl_status ct_csc_step_by_ops(ct_exec *ex, ct_conv *conv, const ct_csc_step *
 csctrl_status ct_csc_step_backward_by_ops(ct_exec *ex, ct_conv *conv, const ct_csc_step_grad *g)
 {
     const ct_ops *ops = ex->ops;
-    const double eta = g->prox.eta;
 
-    CT_TRY(ops->csc_update_backward(ex, &g->prox, eta, g->z, g->dz, g->dz));
+    CT_TRY(ops->csc_update_backward(ex, &g->prox, g->z, g->dz, g->dz));
     if (g->dW != NULL)
         CT_TRY(ops->dict_grad(ex, conv, 1.0, g->r, g->dz, g->dW));
     if (g->dx == NULL && g->y == NULL)
@@ -37,5 +36,5 @@ csctrl_status ct_csc_step_backward_by_ops(ct_exec *ex, ct_conv *conv, const ct_c
     if (g->dW != NULL)
         CT_TRY(ops->dict_grad(ex, conv, -1.0, g->q, g->y, g->dW));
     CT_TRY(ops->analysis(ex, conv, g->q, g->dy));
-    return ops->axpby(ex, 1.0 / eta, g->dz, -1.0, g->dy);
+    return ops->axpby(ex, 1.0 / *g->prox.eta, g->dz, -1.0, g->dy);
 }

@@ -10,7 +10,8 @@
  * - Results are the same for every call with the same inputs and thread count (fixed order of
  * summation).
  * - After planning nothing is allocated.
- * - Scalars (`double *`) are host memory and valid on return. */
+ * - Scalars (`double *`) are host memory and valid on return, unless the contract says that they are
+ * the backend's memory, written in its own time as tensors are. */
 #ifndef CT_BACKEND_OPS_H
 #define CT_BACKEND_OPS_H
 
@@ -51,7 +52,8 @@ typedef struct ct_conv {
 
 /* prox of SPEC 1: v -> max(v - lambda eta, 0) / (1 + mu eta), or the two-sided soft threshold. */
 typedef struct ct_prox {
-    double eta, lambda, mu;
+    const double *eta; /* the backend's memory */
+    double lambda, mu;
     bool nonneg;
 } ct_prox;
 
@@ -93,11 +95,25 @@ typedef struct ct_rate_term {
     int32_t count;
 } ct_rate_term;
 
+/* A sum of them. The number of terms stays, what they are may change from one load to the next. */
+typedef struct ct_rate_terms {
+    const ct_rate_term *list;
+    int count;
+    void *loaded; /* of rate_load */
+} ct_rate_terms;
+
 /* p <- p + lr * m_hat / (sqrt(v_hat) + eps); lr > 0 ascends, lr < 0 descends; bias1 = 1 - beta1^t,
- * bias2 = 1 - beta2^t. The gradient is multiplied by grad_scale (clipping) first. */
+ * bias2 = 1 - beta2^t. A gradient whose norm is above clip is brought to it first; 0: none is. */
 typedef struct ct_adam {
-    double lr, beta1, beta2, eps, bias1, bias2, grad_scale;
+    double lr, beta1, beta2, eps, bias1, bias2, clip;
 } ct_adam;
+
+/* One tensor of an update. unit_atoms: it is a dictionary, whose atoms go back on the sphere. */
+typedef struct ct_update {
+    ct_tensor *p, *m, *v;
+    const ct_tensor *g;
+    bool unit_atoms;
+} ct_update;
 
 typedef struct ct_ops {
     /* ---- memory of the backend's device (host memory for ref and cpu) */
@@ -123,6 +139,9 @@ typedef struct ct_ops {
                                const ct_tensor *code, ct_tensor *dW);
     /* Every row W[a] is put back on the unit l2 sphere (norm clamped at 1e-12). In place. */
     csctrl_status (*unit_atoms)(ct_exec *ex, ct_tensor *W);
+    /* Power iteration (SPEC 1): u = v / |v|, all of u equal where v is 0; *eta = scale / |v|, in the
+     * backend's memory, not finite where |v| is 0 or is not. u, eta NULL: not wanted. */
+    csctrl_status (*unit)(ct_exec *ex, const ct_tensor *v, ct_tensor *u, double scale, double *eta);
 
     /* ---- one FISTA step (SPEC 1)
      * z_next = prox(y + eta * grad); y_next = z_next + beta * (z_next - z_prev).
@@ -131,10 +150,10 @@ typedef struct ct_ops {
     csctrl_status (*csc_update)(ct_exec *ex, const ct_prox *prox, double beta,
                                 const ct_tensor *grad, const ct_tensor *y, const ct_tensor *z_prev,
                                 ct_tensor *z_next, ct_tensor *y_next);
-    /* g = scale * dz * dprox/dv, read off z = prox(v): scale / (1 + mu eta) where z != 0, else 0. g
-     * may be dz. */
-    csctrl_status (*csc_update_backward)(ct_exec *ex, const ct_prox *prox, double scale,
-                                         const ct_tensor *z, const ct_tensor *dz, ct_tensor *g);
+    /* g = eta dz dprox/dv, read off z = prox(v): eta / (1 + mu eta) dz where z != 0, else 0. g may
+     * be dz. */
+    csctrl_status (*csc_update_backward)(ct_exec *ex, const ct_prox *prox, const ct_tensor *z,
+                                         const ct_tensor *dz, ct_tensor *g);
     /* The whole step, convolutions included, and its gradient: where a backend saves passes over
      * memory. What does not is ct_csc_step_by_ops of csc_step.h. */
     csctrl_status (*csc_step)(ct_exec *ex, ct_conv *conv, const ct_csc_step *step);
@@ -183,14 +202,19 @@ typedef struct ct_ops {
     csctrl_status (*sphere_backward)(ct_exec *ex, const ct_tensor *z, const ct_tensor *norm,
                                      const ct_tensor *dz, ct_tensor *dx);
 
-    /* ---- coding rates (SPEC 3)
-     * values[j] = R(rows of term j of F) unweighted, R(Z) = 1/2 logdet(I + alpha Z^T Z), alpha = d
-     * / (count eps2); dF [m, d] accumulates sum_j weight_j dR_j/dF; dF NULL: not wanted. Works on
-     * the smaller of the two Gram matrices. scratch: at least rate_scratch(ex, m, d) bytes.
-     * E_NUMERIC when F is not finite (no term is then written). */
-    size_t (*rate_scratch)(ct_exec *ex, int m, int d);
+    /* ---- coding rates (SPEC 3) of at most `terms` subsets of the m rows of F [m, d], of `rows` in
+     * all: what terms and working memory take. */
+    void (*rate_bytes)(ct_exec *ex, int m, int d, int terms, int64_t rows, size_t *loaded,
+                       size_t *scratch);
+    /* Take over new terms, before any use of them; `loaded` keeps them and is the backend's memory.
+     */
+    csctrl_status (*rate_load)(ct_exec *ex, int m, int d, double eps2, const ct_rate_terms *terms);
+    /* values[j], in the backend's memory, = R(rows of term j of F) unweighted, R(Z) = 1/2 logdet(I +
+     * alpha Z^T Z), alpha = d / (count eps2); dF [m, d] accumulates sum_j weight_j dR_j/dF; dF NULL:
+     * not wanted. Works on the smaller of the two Gram matrices where that saves time. E_NUMERIC
+     * when F or a value is not finite (no term is then written), or values that are not finite. */
     csctrl_status (*rate_terms)(ct_exec *ex, const ct_tensor *F, double eps2,
-                                const ct_rate_term *terms, int count, double *values, ct_tensor *dF,
+                                const ct_rate_terms *terms, double *values, ct_tensor *dF,
                                 void *scratch);
 
     /* ---- reductions to host scalars */
@@ -198,9 +222,19 @@ typedef struct ct_ops {
                                  double *sum); /* not finite if any entry is not */
     csctrl_status (*count_zeros)(ct_exec *ex, const ct_tensor *x, double *count);
 
-    /* ---- optimizer: one tensor. p, m, v in place. */
-    csctrl_status (*adam)(ct_exec *ex, const ct_adam *adam, ct_tensor *p, const ct_tensor *g,
-                          ct_tensor *m, ct_tensor *v);
+    /* ---- optimizer: the tensors of a player's move; p, m, v in place. `adam` and `norm` are the
+     * backend's memory. *norm <- that of the whole gradient; where it is not finite nothing else is
+     * changed. */
+    csctrl_status (*update)(ct_exec *ex, const ct_adam *adam, const ct_update *updates, int count,
+                            double *norm);
+
+    /* ---- work that repeats
+     * Do what `call` does. Each call with the same *record puts the same operations on the same
+     * memory, without a host scalar among their results, so that a backend may keep them the first
+     * time and repeat them. *record is NULL at first; repeat_end frees it. */
+    csctrl_status (*repeat)(ct_exec *ex, void **record, csctrl_status (*call)(void *user),
+                            void *user);
+    void (*repeat_end)(ct_exec *ex, void **record);
 } ct_ops;
 
 #endif

@@ -182,16 +182,25 @@ done:
     return status;
 }
 
-static csctrl_status read_choice(const csctrl_option *option, const char *text, value *v,
-                                 ct_strbuf *canonical)
+/* A word that ends in ":N" stands for all with a number there. */
+static bool is_choice(const char *word, size_t size, const char *text)
 {
     const size_t length = strlen(text);
 
+    if (size > 2 && memcmp(word + size - 2, ":N", 2) == 0)
+        return length >= size && memcmp(word, text, size - 1) == 0 &&
+               strspn(text + size - 1, "0123456789") == length - size + 1;
+    return size == length && memcmp(word, text, size) == 0;
+}
+
+static csctrl_status read_choice(const csctrl_option *option, const char *text, value *v,
+                                 ct_strbuf *canonical)
+{
     (void)v;
     for (const char *word = option->choices; word != NULL;) {
         const char *bar = strchr(word, '|');
         const size_t size = bar != NULL ? (size_t)(bar - word) : strlen(word);
-        if (size == length && memcmp(word, text, size) == 0) {
+        if (is_choice(word, size, text)) {
             ct_strbuf_add(canonical, "%s", text);
             return CSCTRL_OK;
         }

@@ -34,14 +34,15 @@ enum { MANY = 1000000000 };
 static const csctrl_option table[] = {
     INT("seed", "0", 0, 9007199254740991.0, "",
         "Seed of initial parameters, image order, augmentation and hold-out."),
-    CHOICE("device", "auto", "auto|cpu|ref", "Backend: cpu is fast, ref is the plain C oracle."),
+    CHOICE("device", "auto", "auto|cpu|ref|cuda|cuda:N",
+           "Backend: cpu is fast, ref is the plain C oracle, cuda:N is GPU number N from 0. auto "
+           "takes the first GPU, where one can be used, or else cpu."),
     INT("threads", "0", 0, 4096, "", "Compute threads; 0 takes all processors of this process."),
     CHOICE("isa", "auto", "auto|avx512|avx2|portable",
            "Highest instruction set that the cpu backend may use."),
-    CHOICE("precision", "f32", "f32|bf16|f64",
-           "Element type of the computation. bf16: operands of csctrl's own convolutions on device "
-           "cpu, "
-           "all else f32. f64 needs device ref."),
+    CHOICE("precision", "f32", "f32|tf32|bf16|f64",
+           "Element type of the computation. bf16: operands of convolutions (on device cpu, of "
+           "csctrl's own), all else f32. tf32: the same on device cuda. f64 needs device ref."),
     TEXT(
         "tune", "off",
         "How device cpu chooses among ways to compute a layer: off by rule; on by measuring them "

@@ -11,7 +11,7 @@
 typedef struct ct_csc {
     ct_conv *conv;
     int steps;    /* T */
-    ct_prox prox; /* eta, lambda, mu, nonneg */
+    ct_prox prox; /* eta (borrowed), lambda, mu, nonneg */
     double *beta; /* [T] y_k = z_k + beta_k (z_k - z_{k-1}); zeros without momentum; owned */
 } ct_csc;
 

@@ -51,12 +51,11 @@ csctrl_status csctrl_model_get_layer(const csctrl_model *model, int index, csctr
         .steps = layer->csc.steps,
         .lambda = csc ? layer->csc.prox.lambda : 0.0,
         .mu = csc ? layer->csc.prox.mu : 0.0,
-        .eta = csc ? layer->csc.prox.eta : 0.0,
         .parameters = layer_parameters(model, index),
         .encode_macs = ct_arch_encode_macs(&model->arch, index),
         .decode_macs = ct_arch_decode_macs(&model->arch, index),
     };
-    return CSCTRL_OK;
+    return csc ? ct_model_get_eta(model, index, &info->eta) : CSCTRL_OK;
 }
 
 const csctrl_config *csctrl_model_config(const csctrl_model *model)

@@ -56,5 +56,6 @@ csctrl_status ct_model_init(csctrl_model *model)
     }
     for (int l = 0; l < model->arch.depth && model->arch.kind == CT_ARCH_CSC; l++)
         CT_TRY(ops->fill(model->ex, 1.0, &model->layers[l].power.v));
-    return ct_model_refresh(model, CT_POWER_START);
+    CT_TRY(ct_model_refresh(model, CT_POWER_START));
+    return ct_model_expect_etas(model);
 }

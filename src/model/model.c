@@ -1,6 +1,7 @@
 /* model.c - a model's life: exec, layers, parameters by name, one plan. */
 #include "model/model.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static csctrl_status create_layer(csctrl_model *m, int l)
     const ct_layer_spec *spec = &m->arch.layers[l];
     const bool csc = m->arch.kind == CT_ARCH_CSC;
     const ct_prox prox = {
-        .eta = 1.0, .lambda = spec->lambda, .mu = spec->mu, .nonneg = m->arch.nonneg};
+        .lambda = spec->lambda, .mu = spec->mu, .nonneg = m->arch.nonneg};
     ct_geom geom = spec->geom;
 
     geom.n = m->batch;
@@ -107,8 +108,11 @@ static csctrl_status create_layer(csctrl_model *m, int l)
         ct_plan_bytes(m->plan, CT_PARAM, &layer->decoder_conv.packed,
                       layer->decoder_conv.packed_bytes, CT_FOREVER);
     }
-    if (csc)
+    layer->eta = CT_SHAPE(CSCTRL_F64, 1);
+    if (csc) {
         CT_TRY(ct_power_create(m->ex, &layer->power, &geom, m->plan, CT_TIME_STEP_SIZE + l));
+        ct_plan_tensor(m->plan, CT_STATE, &layer->eta, CT_FOREVER);
+    }
     /* Of both: the dictionary is packed for the power iteration, then for the layer. */
     ct_plan_bytes(m->plan, CT_PARAM, &layer->conv.packed,
                   larger(layer->conv.packed_bytes, layer->power.conv.packed_bytes), CT_FOREVER);
@@ -146,6 +150,7 @@ static void bind_convs(csctrl_model *m)
         for (int i = 0; i < 3; i++)
             convs[i]->scratch = m->conv_scratch;
         m->layers[l].power.conv.packed = m->layers[l].conv.packed;
+        m->layers[l].csc.prox.eta = m->layers[l].eta.data;
     }
 }
 
@@ -166,6 +171,7 @@ static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config, cons
         .device = csctrl_config_text(config, "device"),
         .dtype = strcmp(precision, "f64") == 0 ? CSCTRL_F64 : CSCTRL_F32,
         .bf16 = strcmp(precision, "bf16") == 0,
+        .tf32 = strcmp(precision, "tf32") == 0,
         .threads = (int)csctrl_config_int(config, "threads"),
         .tune = csctrl_config_text(config, "tune"),
         .sharers = ranks != NULL ? ranks->sharers : 1,
@@ -305,17 +311,31 @@ csctrl_status ct_model_refresh(csctrl_model *model, int iterations)
 
     for (int l = 0; l < model->arch.depth; l++) {
         ct_layer *layer = &model->layers[l];
-        if (model->arch.kind == CT_ARCH_CSC && iterations > 0 && !model->fixed_eta) {
-            double lambda_max = 0.0;
-            const csctrl_status status =
-                ct_power_iterate(model->ex, &layer->power, &layer->W, iterations, &lambda_max);
-            if (status != CSCTRL_OK)
-                return ct_fail_context(status, "encoder.%d.dictionary", l);
-            layer->csc.prox.eta = model->arch.step_scale / lambda_max;
-        }
+        if (model->arch.kind == CT_ARCH_CSC && iterations > 0 && !model->fixed_eta)
+            CT_TRY(ct_power_iterate(model->ex, &layer->power, &layer->W, iterations,
+                                    model->arch.step_scale, layer->eta.data));
         CT_TRY(ops->conv_pack(model->ex, &layer->conv, &layer->W));
         if (!model->arch.tied)
             CT_TRY(ops->conv_pack(model->ex, &layer->decoder_conv, &layer->decoder_W));
+    }
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_model_get_eta(const csctrl_model *model, int layer, double *eta)
+{
+    return model->ex->ops->download(model->ex, eta, model->layers[layer].eta.data, sizeof *eta);
+}
+
+csctrl_status ct_model_expect_etas(const csctrl_model *model)
+{
+    for (int l = 0; l < model->arch.depth && model->arch.kind == CT_ARCH_CSC; l++) {
+        double eta = 0.0;
+        CT_TRY(ct_model_get_eta(model, l, &eta));
+        if (!isfinite(eta) || eta <= 0.0)
+            return ct_fail(CSCTRL_E_NUMERIC,
+                           "encoder.%d.dictionary: its step size is %g; the dictionary is not "
+                           "finite or zero",
+                           l, eta);
     }
     return CSCTRL_OK;
 }

@@ -25,6 +25,7 @@ typedef struct ct_layer {
     ct_csc csc; /* steps = 1 and only the analysis is used when the arch is generic */
     ct_conv conv, decoder_conv;      /* decoder_conv only when not tied */
     ct_power power;                  /* csc only */
+    ct_tensor eta;                   /* f64[1], the step size; likewise */
     ct_tensor W, dW;                 /* [atoms, c, k, k] */
     ct_tensor decoder_W, decoder_dW; /* only when not tied */
     ct_batchnorm norm;               /* after the codes */
@@ -96,6 +97,10 @@ csctrl_status ct_model_init(csctrl_model *model);
 /* After any change of dictionaries: step sizes by `iterations` of the power iteration (0: keep),
  * then pack. */
 csctrl_status ct_model_refresh(csctrl_model *model, int iterations);
+
+/* Step size of a layer of the csc arch; and E_NUMERIC unless all of them are positive numbers. */
+csctrl_status ct_model_get_eta(const csctrl_model *model, int layer, double *eta);
+csctrl_status ct_model_expect_etas(const csctrl_model *model);
 
 /* Exchange values and averages (for evaluating the averaged weights) and pack. Twice = back. */
 csctrl_status ct_model_swap_averages(csctrl_model *model);

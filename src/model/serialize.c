@@ -20,7 +20,6 @@ enum { NAME_MAX_LENGTH = 64 };
 typedef struct writer {
     ct_named_tensor *tensors;
     char (*names)[NAME_MAX_LENGTH];
-    double eta[CSCTRL_MAX_LAYERS];
     size_t count;
 } writer;
 
@@ -49,10 +48,7 @@ static csctrl_status collect(writer *w, const csctrl_model *m)
     for (int l = 0; l < m->arch.depth && m->arch.kind == CT_ARCH_CSC; l++) {
         char name[NAME_MAX_LENGTH];
         snprintf(name, sizeof name, "encoder.%d.eta", l);
-        w->eta[l] = m->layers[l].csc.prox.eta;
-        ct_tensor eta = CT_SHAPE(CSCTRL_F64, 1);
-        eta.data = &w->eta[l];
-        CT_TRY(add_tensor(w, m, "", name, &eta));
+        CT_TRY(add_tensor(w, m, "", name, &m->layers[l].eta));
     }
     return CSCTRL_OK;
 }
@@ -167,11 +163,13 @@ static csctrl_status read_etas(csctrl_model *m, const ct_safetensors *file, cons
         if (ct_safetensors_find(file, name, &eta) != CSCTRL_OK || eta.dtype != CSCTRL_F64 ||
             csctrl_tensor_count(&eta) != 1)
             return ct_fail(CSCTRL_E_MISMATCH, "%s: tensor '%s' f64[1] is missing", path, name);
-        memcpy(&m->layers[l].csc.prox.eta, eta.data, sizeof(double));
-        if (!(m->layers[l].csc.prox.eta > 0.0) || isinf(m->layers[l].csc.prox.eta))
+        double value = 0.0;
+        memcpy(&value, eta.data, sizeof value);
+        if (!(value > 0.0) || isinf(value))
             return ct_fail(CSCTRL_E_FORMAT,
                            "%s: tensor '%s': a step size must be positive and finite, found %g",
-                           path, name, m->layers[l].csc.prox.eta);
+                           path, name, value);
+        CT_TRY(upload_converted(m, &eta, &m->layers[l].eta));
     }
     return CSCTRL_OK;
 }

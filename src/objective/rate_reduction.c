@@ -6,21 +6,34 @@
 
 #include "base/mem.h"
 
+int ct_objective_terms(const ct_objective *objective, ct_objective_kind kind)
+{
+    return kind == CT_OBJECTIVE_BINARY ? 3 : 2 + 3 * objective->classes;
+}
+
 csctrl_status ct_objective_create(ct_exec *ex, ct_objective *objective, int n, int d, int classes,
                                   double eps2, const double gamma[3])
 {
-    const size_t term_max = 3 + 3 * (size_t)classes;
-
     *objective = (ct_objective){.n = n, .d = d, .classes = classes, .eps2 = eps2};
     memcpy(objective->gamma, gamma, sizeof objective->gamma);
-    objective->rows = ct_calloc(4 * (size_t)n, sizeof *objective->rows);
+    const int most = ct_objective_terms(objective, CT_OBJECTIVE_MULTI);
+    objective->rows = ct_calloc(CT_OBJECTIVE_KINDS * 4 * (size_t)n, sizeof *objective->rows);
     objective->class_start = ct_calloc((size_t)classes + 1, sizeof *objective->class_start);
-    objective->terms = ct_calloc(term_max, sizeof *objective->terms);
-    objective->values = ct_calloc(term_max, sizeof *objective->values);
-    objective->scratch_bytes = ex->ops->rate_scratch(ex, 2 * n, d);
-    if (objective->rows == NULL || objective->class_start == NULL || objective->terms == NULL ||
-        objective->values == NULL)
+    objective->host_values = ct_calloc((size_t)most, sizeof *objective->host_values);
+    if (objective->rows == NULL || objective->class_start == NULL ||
+        objective->host_values == NULL)
         return CSCTRL_E_NOMEM;
+    for (int kind = 0; kind < CT_OBJECTIVE_KINDS; kind++) {
+        const int count = ct_objective_terms(objective, (ct_objective_kind)kind);
+        ct_rate_term *list = ct_calloc((size_t)count, sizeof *list);
+        objective->list[kind] = list;
+        objective->terms[kind] = (ct_rate_terms){.list = list, .count = count};
+        if (list == NULL)
+            return CSCTRL_E_NOMEM;
+    }
+    /* Each row is in three terms at most. */
+    ex->ops->rate_bytes(ex, 2 * n, d, most, 6 * (int64_t)n, &objective->loaded_bytes,
+                        &objective->scratch_bytes);
     return CSCTRL_OK;
 }
 
@@ -29,21 +42,27 @@ void ct_objective_declare(ct_objective *objective, ct_plan *plan, int first, int
     ct_plan_bytes(plan, CT_SCRATCH, &objective->scratch, objective->scratch_bytes, first, last);
 }
 
+void ct_objective_declare_kind(ct_objective *objective, ct_objective_kind kind, ct_plan *plan)
+{
+    ct_plan_bytes(plan, CT_IO, &objective->terms[kind].loaded, objective->loaded_bytes, CT_FOREVER);
+}
+
 void ct_objective_destroy(ct_objective *objective)
 {
     ct_free(objective->rows);
     ct_free(objective->class_start);
-    ct_free(objective->terms);
-    ct_free(objective->values);
+    for (int kind = 0; kind < CT_OBJECTIVE_KINDS; kind++)
+        ct_free(objective->list[kind]);
+    ct_free(objective->host_values);
     *objective = (ct_objective){0};
 }
 
 /* Counting sort of the images by class; everything is class 0 without labels. Fills class_start and
  * rows. */
-static csctrl_status group_by_class(ct_objective *o, const int64_t *labels)
+static csctrl_status group_by_class(ct_objective *o, const int64_t *labels, int32_t *rows)
 {
     int32_t *start = o->class_start;
-    int32_t *z = o->rows, *zhat = z + o->n, *both = z + 2 * (size_t)o->n;
+    int32_t *z = rows, *zhat = z + o->n, *both = z + 2 * (size_t)o->n;
 
     memset(start, 0, ((size_t)o->classes + 1) * sizeof *start);
     for (int i = 0; i < o->n; i++) {
@@ -72,59 +91,74 @@ static csctrl_status group_by_class(ct_objective *o, const int64_t *labels)
     return CSCTRL_OK;
 }
 
-static int add(ct_objective *o, int count, double weight, const int32_t *rows, int32_t row_count)
+/* A term that has no weight is left without rows: their number stays. */
+static void set(ct_rate_term *term, double weight, const int32_t *rows, int32_t count)
 {
-    if (row_count > 0 && weight != 0.0)
-        o->terms[count++] = (ct_rate_term){.weight = weight, .rows = rows, .count = row_count};
-    return count;
+    *term = (ct_rate_term){.weight = weight, .rows = rows, .count = weight != 0.0 ? count : 0};
 }
 
 /* dR(Z, Zhat) = R(Z u Zhat) - 1/2 R(Z) - 1/2 R(Zhat), in the order of a class: a backend may
  * compute two sets and their union together. */
-static int binary_terms(ct_objective *o)
+static void binary_terms(const ct_objective *o, const int32_t *rows, ct_rate_term *terms)
 {
     const int32_t n = o->n;
-    int count = add(o, 0, -0.5, o->rows, n);
 
-    count = add(o, count, -0.5, o->rows + n, n);
-    return add(o, count, 1.0, o->rows + 2 * (size_t)n, 2 * n);
+    set(&terms[0], -0.5, rows, n);
+    set(&terms[1], -0.5, rows + n, n);
+    set(&terms[2], 1.0, rows + 2 * (size_t)n, 2 * n);
 }
 
 /* The class rates of dR(Z) and of dR(Z_k, Zhat_k) are the same numbers, so their weights add up. */
-static int multi_terms(ct_objective *o, const double gamma[3])
+static void multi_terms(const ct_objective *o, const double gamma[3], const int32_t *rows,
+                        ct_rate_term *terms)
 {
-    const int32_t *z = o->rows, *zhat = z + o->n, *both = z + 2 * (size_t)o->n;
-    int count = add(o, 0, gamma[0], z, o->n);
+    const int32_t *z = rows, *zhat = z + o->n, *both = z + 2 * (size_t)o->n;
 
-    count = add(o, count, gamma[1], zhat, o->n);
+    set(terms++, gamma[0], z, o->n);
+    set(terms++, gamma[1], zhat, o->n);
     for (int k = 0; k < o->classes; k++) {
         const int32_t first = o->class_start[k], size = o->class_start[k + 1] - first;
         const double share = (double)size / o->n;
-        count = add(o, count, -gamma[0] * share - 0.5 * gamma[2], z + first, size);
-        count = add(o, count, -gamma[1] * share - 0.5 * gamma[2], zhat + first, size);
-        count = add(o, count, gamma[2], both + 2 * (size_t)first, 2 * size);
+        set(terms++, -gamma[0] * share - 0.5 * gamma[2], z + first, size);
+        set(terms++, -gamma[1] * share - 0.5 * gamma[2], zhat + first, size);
+        set(terms++, gamma[2], both + 2 * (size_t)first, 2 * size);
     }
-    return count;
+}
+
+csctrl_status ct_objective_load(ct_exec *ex, ct_objective *objective, ct_objective_kind kind,
+                                const int64_t *labels)
+{
+    static const double reduction[3] = {1.0, 0.0, 0.0};
+    int32_t *rows = objective->rows + (size_t)kind * 4 * (size_t)objective->n;
+
+    CT_TRY(group_by_class(objective, kind != CT_OBJECTIVE_BINARY ? labels : NULL, rows));
+    if (kind == CT_OBJECTIVE_BINARY)
+        binary_terms(objective, rows, objective->list[kind]);
+    else
+        multi_terms(objective, kind == CT_OBJECTIVE_MULTI ? objective->gamma : reduction, rows,
+                    objective->list[kind]);
+    return ex->ops->rate_load(ex, 2 * objective->n, objective->d, objective->eps2,
+                              &objective->terms[kind]);
 }
 
 csctrl_status ct_objective_eval(ct_exec *ex, ct_objective *objective, ct_objective_kind kind,
-                                const ct_tensor *F, const int64_t *labels, double *value,
-                                ct_tensor *dF)
+                                const ct_tensor *F, double *values, ct_tensor *dF)
 {
-    static const double reduction[3] = {1.0, 0.0, 0.0};
-    const bool by_class = kind != CT_OBJECTIVE_BINARY;
-
-    CT_TRY(group_by_class(objective, by_class ? labels : NULL));
-    const int count =
-        !by_class
-            ? binary_terms(objective)
-            : multi_terms(objective, kind == CT_OBJECTIVE_MULTI ? objective->gamma : reduction);
     if (dF != NULL)
         CT_TRY(ex->ops->fill(ex, 0.0, dF));
-    CT_TRY(ex->ops->rate_terms(ex, F, objective->eps2, objective->terms, count, objective->values,
-                               dF, objective->scratch));
+    return ex->ops->rate_terms(ex, F, objective->eps2, &objective->terms[kind], values, dF,
+                               objective->scratch);
+}
+
+csctrl_status ct_objective_value(ct_exec *ex, const ct_objective *objective, ct_objective_kind kind,
+                                 const double *values, double *value)
+{
+    const ct_rate_terms *terms = &objective->terms[kind];
+
+    CT_TRY(ex->ops->download(ex, objective->host_values, values,
+                             (size_t)terms->count * sizeof *values));
     *value = 0.0;
-    for (int j = 0; j < count; j++)
-        *value += objective->terms[j].weight * objective->values[j];
+    for (int j = 0; j < terms->count; j++)
+        *value += terms->list[j].weight * objective->host_values[j];
     return CSCTRL_OK;
 }

@@ -34,6 +34,8 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     game->kind = strcmp(csctrl_config_text(config, "objective.kind"), "multi") == 0
                      ? CT_OBJECTIVE_MULTI
                      : CT_OBJECTIVE_BINARY;
+    game->rate_only = csctrl_config_bool(config, "game.encoder_rate_only") &&
+                      game->kind == CT_OBJECTIVE_MULTI;
     game->sample_weight[CT_ENCODER] = csctrl_config_real(config, "game.encoder_sample_weight");
     game->sample_weight[CT_DECODER] = csctrl_config_real(config, "game.decoder_sample_weight");
     if (csctrl_config_reals(config, "objective.gamma", gamma, 3) != 3)
@@ -41,6 +43,14 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     CT_TRY(ct_objective_create(model->ex, &game->objective, all, d, classes,
                                csctrl_config_real(config, "objective.eps2"), gamma));
     ct_objective_declare(&game->objective, model->plan, CT_TIME_OBJECTIVE, CT_TIME_OBJECTIVE);
+    ct_objective_declare_kind(&game->objective, game->kind, model->plan);
+    if (game->rate_only)
+        ct_objective_declare_kind(&game->objective, CT_OBJECTIVE_REDUCTION, model->plan);
+    for (int player = 0; player < CT_PLAYERS; player++) {
+        game->values[player] =
+            CT_SHAPE(CSCTRL_F64, ct_objective_terms(&game->objective, game->kind));
+        ct_plan_tensor(model->plan, CT_IO, &game->values[player], CT_FOREVER);
+    }
     game->x_nchw = CT_SHAPE(dtype, n, g->c, g->h, g->w);
     game->x = game->xhat = game->dxhat = ct_image_shape(dtype, g);
     game->F = game->dF = CT_SHAPE(dtype, 2 * (int64_t)all, d);
@@ -75,20 +85,29 @@ void ct_game_destroy(ct_game *game)
     ct_free(game->labels);
 }
 
-csctrl_status ct_game_load(ct_game *game, const ct_tensor *images)
+csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels)
 {
-    const ct_ops *ops = game->model->ex->ops;
-    const int64_t count = csctrl_tensor_count(images);
+    ct_exec *ex = game->model->ex;
+    const size_t n = (size_t)game->model->batch;
+
+    if (labels != NULL) {
+        memcpy(game->labels + (size_t)game->ranks->rank * n, labels, n * sizeof *labels);
+        CT_TRY(ct_comm_gather(game->ranks, game->labels, n * sizeof *labels));
+    }
+    if (game->rate_only)
+        CT_TRY(
+            ct_objective_load(ex, &game->objective, CT_OBJECTIVE_REDUCTION, game->labels));
+    return ct_objective_load(ex, &game->objective, game->kind, game->labels);
+}
+
+csctrl_status ct_game_load(ct_game *game, const ct_tensor *images, const int64_t *labels)
+{
+    ct_exec *ex = game->model->ex;
 
     CT_TRY(ct_tensor_expect(images, "batch", CSCTRL_F32, 4, game->x_nchw.shape));
-    if (game->x_nchw.dtype == CSCTRL_F32) {
-        CT_TRY(
-            ops->upload(game->model->ex, game->x_nchw.data, images->data, ct_tensor_bytes(images)));
-    } else { /* f64 lives on the host */
-        for (int64_t i = 0; i < count; i++)
-            ((double *)game->x_nchw.data)[i] = (double)((const float *)images->data)[i];
-    }
-    return ops->to_nhwc(game->model->ex, &game->x_nchw, &game->x);
+    CT_TRY(ct_game_load_labels(game, labels));
+    CT_TRY(ct_put(ex, images->data, csctrl_tensor_count(images), &game->x_nchw));
+    return ex->ops->to_nhwc(ex, &game->x_nchw, &game->x);
 }
 
 /* Own rows of F or dF: of Z (which = 0) or Zhat (which = 1). */
@@ -103,17 +122,13 @@ static ct_tensor own_rows(const ct_game *game, const ct_tensor *F, int which)
 
 /* ---- what the ranks tell one another */
 
-/* All of F and all labels. */
-static csctrl_status gather(ct_game *game, const int64_t *labels)
+/* All of F. */
+static csctrl_status gather(ct_game *game)
 {
     const ct_comm *ranks = game->ranks;
-    const size_t n = (size_t)game->model->batch;
     const size_t part = ct_tensor_bytes(&game->F) / (size_t)(2 * ranks->size);
     unsigned char *const F = game->F.data;
 
-    if (labels != NULL) /* binary does without */
-        memcpy(game->labels + (size_t)ranks->rank * n, labels, n * sizeof *labels);
-    CT_TRY(ct_comm_gather(ranks, game->labels, n * sizeof *labels));
     CT_TRY(ct_comm_gather(ranks, F, part));
     return ct_comm_gather(ranks, F + (size_t)ranks->size * part, part);
 }
@@ -201,10 +216,9 @@ static csctrl_status clear_grads(csctrl_model *m, ct_player player)
     return CSCTRL_OK;
 }
 
-/* Value and dF; with the sample-wise term, which both players want small: the encoder ascends J - w
- * mean |z - zhat|^2, the decoder descends J + w mean |z - zhat|^2. */
-static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective_kind kind,
-                              ct_player player, double *value)
+/* Values and dF; with the sample-wise term, which both players want small: the encoder ascends J -
+ * w mean |z - zhat|^2, the decoder descends J + w mean |z - zhat|^2. */
+static csctrl_status evaluate(ct_game *game, ct_objective_kind kind, ct_player player)
 {
     ct_exec *ex = game->model->ex;
     const ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
@@ -212,14 +226,12 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
     const double all = (double)game->model->batch * game->ranks->size;
     const double w = (player == CT_ENCODER ? -2.0 : 2.0) * game->sample_weight[player] / all;
 
-    CT_TRY(gather(game, labels));
-    const csctrl_status status =
-        ct_objective_eval(ex, &game->objective, kind, &game->F, game->labels, value, &game->dF);
-    if (status == CSCTRL_E_NUMERIC || (status == CSCTRL_OK && !isfinite(*value))) {
-        CT_TRY(ct_game_check(game, player));
-        return ct_fail(CSCTRL_E_NUMERIC, "the objective in the %s's move is not finite",
-                       player == CT_ENCODER ? "encoder" : "decoder");
-    }
+    CT_TRY(gather(game));
+    game->kinds[player] = kind;
+    const csctrl_status status = ct_objective_eval(ex, &game->objective, kind, &game->F,
+                                                   game->values[player].data, &game->dF);
+    if (status == CSCTRL_E_NUMERIC)
+        CT_TRY(ct_game_check(game, player)); /* a better message, where there is a culprit */
     CT_TRY(status);
     if (w == 0.0 || kind == CT_OBJECTIVE_REDUCTION)
         return CSCTRL_OK;
@@ -229,7 +241,7 @@ static csctrl_status evaluate(ct_game *game, const int64_t *labels, ct_objective
     return ex->ops->axpby(ex, w, &zhat, 1.0, &dzhat);
 }
 
-csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_only, double *value)
+csctrl_status ct_game_max_move(ct_game *game, bool rate_only)
 {
     csctrl_model *m = game->model;
     ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
@@ -241,8 +253,7 @@ csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_o
         CT_TRY(ct_decoder_forward(m, m->infer_decoder, CT_MODE_TRAIN, &z, &game->xhat));
         CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
     }
-    CT_TRY(
-        evaluate(game, labels, rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, CT_ENCODER, value));
+    CT_TRY(evaluate(game, rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, CT_ENCODER));
     CT_TRY(clear_grads(m, CT_ENCODER));
     if (!rate_only)
         CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, true, NULL,
@@ -251,7 +262,7 @@ csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_o
     return ct_comm_finish_sums(game->ranks);
 }
 
-csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value)
+csctrl_status ct_game_min_move(ct_game *game)
 {
     csctrl_model *m = game->model;
     ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
@@ -261,13 +272,24 @@ csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *val
     CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
     CT_TRY(ct_decoder_forward(m, &game->decoded, CT_MODE_TRAIN, &z, &game->xhat));
     CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
-    CT_TRY(evaluate(game, labels, game->kind, CT_DECODER, value));
+    CT_TRY(evaluate(game, game->kind, CT_DECODER));
     CT_TRY(clear_grads(m, CT_DECODER));
     CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, false,
                                &game->dxhat, NULL));
     CT_TRY(ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat,
                                &sum));
     return ct_comm_finish_sums(game->ranks);
+}
+
+csctrl_status ct_game_value(const ct_game *game, ct_player player, double *value)
+{
+    CT_TRY(ct_objective_value(game->model->ex, &game->objective, game->kinds[player],
+                              game->values[player].data, value));
+    if (isfinite(*value))
+        return CSCTRL_OK;
+    CT_TRY(ct_game_check(game, player));
+    return ct_fail(CSCTRL_E_NUMERIC, "the objective in the %s's move is not finite",
+                   player == CT_ENCODER ? "encoder" : "decoder");
 }
 
 csctrl_status ct_game_follow(ct_game *game, ct_player player)

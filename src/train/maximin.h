@@ -13,12 +13,15 @@ typedef struct ct_game {
     csctrl_model *model;
     const ct_comm *ranks; /* borrowed */
     int64_t *labels;      /* of all ranks; owned */
+    bool rate_only;       /* the batch is loaded for dR(Z | labels) alone, too */
     ct_objective objective;
     ct_objective_kind kind;
     double sample_weight[CT_PLAYERS]; /* w of w mean |z - zhat|^2 */
     ct_tensor x_nchw, x;              /* own part of the batch, [n, c, h, w] and [n, h, w, c] */
     ct_tensor xhat, dxhat;            /* [n, h, w, c] */
     ct_tensor F, dF; /* [2 n ranks, d]: Z of rank after rank above Zhat, and the gradient */
+    ct_tensor values[CT_PLAYERS]; /* f64, terms of the objective in the player's last move */
+    ct_objective_kind kinds[CT_PLAYERS]; /* of that move */
     ct_encoder_pass real, again; /* f(x) and f(xhat), saved */
     ct_decoder_pass decoded;     /* g(Z), saved */
     ct_encoder_grad encoder_grad;
@@ -31,17 +34,21 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
 void ct_game_bind(ct_game *game); /* after ct_model_finish */
 void ct_game_destroy(ct_game *game);
 
-/* Take this rank's part of a batch: f32[n, c, h, w]. The moves take its n labels. */
-csctrl_status ct_game_load(ct_game *game, const ct_tensor *images);
+/* Take this rank's part of a batch: f32[n, c, h, w], and its n labels (NULL is fine for binary).
+ * E_INVALID names a label out of range. */
+csctrl_status ct_game_load(ct_game *game, const ct_tensor *images, const int64_t *labels);
+csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels);
 
 /* Max move: gradients of the objective, through f(x) and f(xhat) with xhat = g(f(x)) held constant,
- * for the encoder's parameters. rate_only: of dR(Z | labels) alone, through f(x). value: the
- * objective, in nats. E_NUMERIC names what is not finite. */
-csctrl_status ct_game_max_move(ct_game *game, const int64_t *labels, bool rate_only, double *value);
+ * for the encoder's parameters. rate_only: of dR(Z | labels) alone, through f(x). */
+csctrl_status ct_game_max_move(ct_game *game, bool rate_only);
 
 /* Min move: Z = f(x) is a constant; gradients through xhat = g(Z) and then f(xhat), for the
  * decoder's parameters; f's own are constants. */
-csctrl_status ct_game_min_move(ct_game *game, const int64_t *labels, double *value);
+csctrl_status ct_game_min_move(ct_game *game);
+
+/* The objective, in nats, in the player's last move. E_NUMERIC names what is not finite. */
+csctrl_status ct_game_value(const ct_game *game, ct_player player, double *value);
 
 /* After the player's parameters were updated: its running statistics follow the move's batch. */
 csctrl_status ct_game_follow(ct_game *game, ct_player player);

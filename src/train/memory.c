@@ -134,8 +134,7 @@ csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_pla
     const csctrl_status status = plan_model(&t, config, &facts, plan);
     if (status == CSCTRL_OK)
         threads = (size_t)t.model->ex->threads;
-    ct_game_destroy(&t.game);
-    csctrl_model_destroy(&t.model);
+    ct_trainer_destroy_model(&t);
     CT_TRY(status);
     plan->total = plan->param + plan->state + plan->saved + plan->scratch + plan->io + plan->data;
     /* Now that planning has brought in the libraries' code. A save holds a copy of the state. */

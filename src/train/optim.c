@@ -4,18 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-void ct_optim_create(ct_optim *optim, csctrl_model *model)
-{
-    const csctrl_config *config = model->config;
+#include "base/mem.h"
 
-    *optim = (ct_optim){
-        .model = model,
-        .beta1 = csctrl_config_real(config, "optim.beta1"),
-        .beta2 = csctrl_config_real(config, "optim.beta2"),
-        .eps = csctrl_config_real(config, "optim.eps"),
-        .clip = csctrl_config_real(config, "optim.clip"),
-        .ema = csctrl_config_real(config, "optim.ema"),
-    };
+static void declare_moments(ct_optim *optim)
+{
+    csctrl_model *model = optim->model;
+
     for (int player = 0; player < CT_PLAYERS; player++)
         for (size_t i = 0; i < model->param_count; i++) {
             ct_moments *moments = &optim->moments[player][i];
@@ -27,27 +21,59 @@ void ct_optim_create(ct_optim *optim, csctrl_model *model)
         }
 }
 
-/* Norm of the player's whole gradient. */
-static csctrl_status gradient_norm(const ct_optim *optim, ct_player player, double *norm)
+csctrl_status ct_optim_create(ct_optim *optim, csctrl_model *model)
 {
-    const csctrl_model *m = optim->model;
-    double total = 0.0;
+    const csctrl_config *config = model->config;
 
-    for (size_t i = 0; i < m->param_count; i++) {
-        double squares = 0.0;
-        if (!m->params[i].played_by[player])
-            continue;
-        CT_TRY(m->ex->ops->sum_squares(m->ex, m->params[i].grad, &squares));
-        if (!isfinite(squares))
-            return ct_fail(
-                CSCTRL_E_NUMERIC,
-                "the gradient of '%s' in the %s's move is not finite; nothing was updated by that "
-                "move; lower the learning rate or resume from an earlier checkpoint",
-                m->params[i].name, player == CT_ENCODER ? "encoder" : "decoder");
-        total += squares;
-    }
-    *norm = sqrt(total);
+    *optim = (ct_optim){
+        .model = model,
+        .beta1 = csctrl_config_real(config, "optim.beta1"),
+        .beta2 = csctrl_config_real(config, "optim.beta2"),
+        .eps = csctrl_config_real(config, "optim.eps"),
+        .clip = csctrl_config_real(config, "optim.clip"),
+        .ema = csctrl_config_real(config, "optim.ema"),
+        .batch_moves = (int)csctrl_config_int(config, "game.encoder_steps") +
+                       (int)csctrl_config_int(config, "game.decoder_steps"),
+    };
+    const size_t moves = (size_t)optim->batch_moves;
+    optim->host_adam = ct_calloc(moves, sizeof *optim->host_adam);
+    optim->players = ct_calloc(moves, sizeof *optim->players);
+    if (optim->host_adam == NULL || optim->players == NULL)
+        return CSCTRL_E_NOMEM;
+    declare_moments(optim);
+    ct_plan_bytes(model->plan, CT_IO, &optim->adam, moves * sizeof(ct_adam), CT_FOREVER);
+    ct_plan_bytes(model->plan, CT_IO, &optim->norms, moves * sizeof(double), CT_FOREVER);
     return CSCTRL_OK;
+}
+
+void ct_optim_destroy(ct_optim *optim)
+{
+    ct_free(optim->host_adam);
+    ct_free(optim->players);
+    optim->host_adam = NULL;
+    optim->players = NULL;
+}
+
+csctrl_status ct_optim_load(ct_optim *optim, const ct_move *moves, int count)
+{
+    ct_exec *ex = optim->model->ex;
+
+    for (int i = 0; i < count; i++) {
+        const ct_player player = moves[i].player;
+        const double t = (double)++optim->moves[player];
+        optim->players[i] = player;
+        optim->host_adam[i] = (ct_adam){
+            .lr = player == CT_ENCODER ? moves[i].lr : -moves[i].lr,
+            .beta1 = optim->beta1,
+            .beta2 = optim->beta2,
+            .eps = optim->eps,
+            .bias1 = 1.0 - pow(optim->beta1, t),
+            .bias2 = 1.0 - pow(optim->beta2, t),
+            .clip = optim->clip,
+        };
+    }
+    return ex->ops->upload(ex, optim->adam, optim->host_adam,
+                           (size_t)count * sizeof *optim->host_adam);
 }
 
 static bool is_dictionary(const ct_param *p)
@@ -55,32 +81,58 @@ static bool is_dictionary(const ct_param *p)
     return p->value->ndim == 4;
 }
 
-csctrl_status ct_optim_step(ct_optim *optim, ct_player player, double lr)
+csctrl_status ct_optim_step(ct_optim *optim, int i)
 {
     csctrl_model *m = optim->model;
+    const ct_player player = optim->players[i];
+    ct_update updates[CT_PARAMS_MAX];
+    int count = 0;
+
+    for (size_t k = 0; k < m->param_count; k++) {
+        ct_param *p = &m->params[k];
+        ct_moments *moments = &optim->moments[player][k];
+        if (p->played_by[player])
+            updates[count++] =
+                (ct_update){.p = p->value,
+                            .m = &moments->m,
+                            .v = &moments->v,
+                            .g = p->grad,
+                            .unit_atoms = is_dictionary(p) && m->arch.kind == CT_ARCH_CSC};
+    }
+    CT_TRY(m->ex->ops->update(m->ex, (const ct_adam *)optim->adam + i, updates, count,
+                              (double *)optim->norms + i));
+    return ct_model_refresh(m, CT_POWER_STEP);
+}
+
+/* Which gradient it was. */
+static csctrl_status blame_gradient(const ct_optim *optim, ct_player player)
+{
+    const csctrl_model *m = optim->model;
+    const char *name = "";
+
+    for (size_t k = 0; k < m->param_count && name[0] == '\0'; k++) {
+        double squares = 0.0;
+        if (!m->params[k].played_by[player])
+            continue;
+        CT_TRY(m->ex->ops->sum_squares(m->ex, m->params[k].grad, &squares));
+        if (!isfinite(squares))
+            name = m->params[k].name;
+    }
+    return ct_fail(
+        CSCTRL_E_NUMERIC,
+        "the gradient of '%s' in the %s's move is not finite; nothing was updated by that "
+        "move; lower the learning rate or resume from an earlier checkpoint",
+        name, player == CT_ENCODER ? "encoder" : "decoder");
+}
+
+csctrl_status ct_optim_check(const ct_optim *optim, int i)
+{
+    ct_exec *ex = optim->model->ex;
     double norm = 0.0;
 
-    CT_TRY(gradient_norm(optim, player, &norm));
-    const double t = (double)++optim->moves[player];
-    const ct_adam adam = {
-        .lr = player == CT_ENCODER ? lr : -lr,
-        .beta1 = optim->beta1,
-        .beta2 = optim->beta2,
-        .eps = optim->eps,
-        .bias1 = 1.0 - pow(optim->beta1, t),
-        .bias2 = 1.0 - pow(optim->beta2, t),
-        .grad_scale = optim->clip > 0.0 && norm > optim->clip ? optim->clip / norm : 1.0,
-    };
-    for (size_t i = 0; i < m->param_count; i++) {
-        ct_param *p = &m->params[i];
-        ct_moments *moments = &optim->moments[player][i];
-        if (!p->played_by[player])
-            continue;
-        CT_TRY(m->ex->ops->adam(m->ex, &adam, p->value, p->grad, &moments->m, &moments->v));
-        if (is_dictionary(p) && m->arch.kind == CT_ARCH_CSC)
-            CT_TRY(m->ex->ops->unit_atoms(m->ex, p->value));
-    }
-    return ct_model_refresh(m, CT_POWER_STEP);
+    CT_TRY(ex->ops->download(ex, &norm, (const double *)optim->norms + i, sizeof norm));
+    return isfinite(norm) ? ct_model_expect_etas(optim->model)
+                          : blame_gradient(optim, optim->players[i]);
 }
 
 csctrl_status ct_optim_average(ct_optim *optim)

@@ -75,9 +75,11 @@ csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, i
     CT_TRY(ct_model_begin(&t->model, config, batch / t->ranks.size, true,
                           csctrl_config_real(config, "optim.ema") > 0.0, &t->ranks));
     CT_TRY(ct_game_create(&t->game, t->model, &t->ranks, classes));
-    ct_optim_create(&t->optim, t->model);
     t->model->classes = classes;
-    return CSCTRL_OK;
+    t->ups = (int)csctrl_config_int(config, "game.encoder_steps");
+    t->downs = (int)csctrl_config_int(config, "game.decoder_steps");
+    t->moves = ct_calloc((size_t)(t->ups + t->downs), sizeof *t->moves);
+    return t->moves != NULL ? ct_optim_create(&t->optim, t->model) : CSCTRL_E_NOMEM;
 }
 
 static csctrl_status start_loader(csctrl_trainer *t)
@@ -304,6 +306,17 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
     return status;
 }
 
+void ct_trainer_destroy_model(csctrl_trainer *t)
+{
+    if (t->model != NULL && t->record != NULL)
+        t->model->ex->ops->repeat_end(t->model->ex, &t->record);
+    ct_optim_destroy(&t->optim);
+    ct_game_destroy(&t->game);
+    csctrl_model_destroy(&t->model);
+    ct_free(t->moves);
+    t->moves = NULL;
+}
+
 void csctrl_trainer_destroy(csctrl_trainer **trainer)
 {
     if (trainer == NULL || *trainer == NULL)
@@ -313,8 +326,7 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
         ct_comm_close(&t->ranks, true);
     ct_loader_destroy(&t->loader);
     ct_monitor_destroy(&t->monitor);
-    ct_game_destroy(&t->game);
-    csctrl_model_destroy(&t->model);
+    ct_trainer_destroy_model(t);
     csctrl_dataset_close(&t->test);
     csctrl_dataset_close(&t->train);
     csctrl_config_destroy(&t->config);
@@ -328,35 +340,56 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
 
 /* ---- one batch */
 
-/* The player's parameters, then its running statistics. */
-static csctrl_status update(csctrl_trainer *t, ct_player player, double lr)
+/* That a move was sound, and its objective. */
+static csctrl_status look_at(csctrl_trainer *t, int i)
 {
-    const csctrl_status status = ct_optim_step(&t->optim, player, lr);
+    const ct_player player = t->optim.players[i];
+    const csctrl_status status = ct_optim_check(&t->optim, i);
 
     if (status == CSCTRL_E_NUMERIC)
         (void)ct_game_check(&t->game, player); /* a better message, where there is a culprit */
     CT_TRY(status);
-    return ct_game_follow(&t->game, player);
+    return ct_game_value(&t->game, player,
+                         player == CT_ENCODER ? &t->max_value : &t->min_value);
 }
 
-static csctrl_status play(csctrl_trainer *t, const int64_t *labels)
+/* The moves that were loaded: gradients, the player's parameters, its running statistics. */
+static csctrl_status play(void *user)
+{
+    csctrl_trainer *t = user;
+
+    for (int i = 0; i < t->ups + t->downs; i++) {
+        CT_TRY(i < t->ups ? ct_game_max_move(&t->game, t->game.rate_only && i + 1 < t->ups)
+                          : ct_game_min_move(&t->game));
+        CT_TRY(ct_optim_step(&t->optim, i));
+        if (!t->model->ex->deferred)
+            CT_TRY(look_at(t, i));
+        CT_TRY(ct_game_follow(&t->game, t->optim.players[i]));
+    }
+    return CSCTRL_OK;
+}
+
+static csctrl_status load_moves(csctrl_trainer *t)
 {
     const double scale = ct_schedule(t->config, t->model->step, t->steps);
-    const bool rate_only = csctrl_config_bool(t->config, "game.encoder_rate_only") &&
-                           t->game.kind == CT_OBJECTIVE_MULTI;
-    const int64_t ups = csctrl_config_int(t->config, "game.encoder_steps");
-    const int64_t downs = csctrl_config_int(t->config, "game.decoder_steps");
 
     t->encoder_lr = scale * csctrl_config_real(t->config, "optim.encoder_lr");
     t->decoder_lr = scale * csctrl_config_real(t->config, "optim.decoder_lr");
-    for (int64_t i = 0; i < ups; i++) {
-        CT_TRY(ct_game_max_move(&t->game, labels, rate_only && i + 1 < ups, &t->max_value));
-        CT_TRY(update(t, CT_ENCODER, t->encoder_lr));
-    }
-    for (int64_t i = 0; i < downs; i++) {
-        CT_TRY(ct_game_min_move(&t->game, labels, &t->min_value));
-        CT_TRY(update(t, CT_DECODER, t->decoder_lr));
-    }
+    for (int i = 0; i < t->ups + t->downs; i++)
+        t->moves[i] = i < t->ups ? (ct_move){CT_ENCODER, t->encoder_lr}
+                                 : (ct_move){CT_DECODER, t->decoder_lr};
+    return ct_optim_load(&t->optim, t->moves, t->ups + t->downs);
+}
+
+static csctrl_status play_batch(csctrl_trainer *t, const ct_tensor *images, const int64_t *labels)
+{
+    ct_exec *ex = t->model->ex;
+
+    CT_TRY(ct_game_load(&t->game, images, labels));
+    CT_TRY(load_moves(t));
+    CT_TRY(ex->ops->repeat(ex, &t->record, play, t));
+    for (int i = 0; i < t->ups + t->downs && ex->deferred; i++)
+        CT_TRY(look_at(t, i));
     return ct_optim_average(&t->optim);
 }
 
@@ -399,9 +432,7 @@ csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *prog
         trainer->lost = true;
         return status;
     }
-    status = ct_game_load(&trainer->game, &images);
-    if (status == CSCTRL_OK)
-        status = play(trainer, labels);
+    status = play_batch(trainer, &images, labels);
     if (status != CSCTRL_OK) {
         trainer->failed = true;
         trainer->lost = status != CSCTRL_E_NUMERIC; /* what is not finite is so on every rank */

@@ -19,6 +19,9 @@ struct csctrl_trainer {
     csctrl_model *model;
     ct_game game;
     ct_optim optim;
+    ct_move *moves; /* of a batch: `ups` of the encoder, `downs` of the decoder; owned */
+    int ups, downs;
+    void *record; /* of a batch's work, where the backend keeps one */
     ct_monitor monitor;
     unsigned char *copy; /* host memory for the largest parameter, where there are several ranks */
     char *run_dir;       /* NULL: keeps nothing on disk */
@@ -36,6 +39,7 @@ struct csctrl_trainer {
 /* Model, game and optimizer declared in one plan, not yet finished. E_CONFIG when the ranks cannot
  * share the batch equally. */
 csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes);
+void ct_trainer_destroy_model(csctrl_trainer *t);
 
 /* With data open and the model's plan finished, before memory is taken: E_NOMEM when the machine
  * has less than the run takes, also with swap; a warning when it would swap. */

@@ -17,6 +17,8 @@
 #include "base/mem.h"
 #include "io/safetensors.h"
 #include "train/maximin.h"
+#include "support/measure.h"
+#include "support/tiny.h"
 #include "train/optim.h"
 
 typedef struct target {
@@ -31,6 +33,7 @@ static const target targets[] = {
     {"cpu", "cpu", "auto", CSCTRL_F32, 2e-4, 2e-3},
     {"cpu avx2", "cpu", "avx2", CSCTRL_F32, 2e-4, 2e-3},
     {"cpu portable", "cpu", "portable", CSCTRL_F32, 2e-4, 2e-3},
+    {"cuda", "cuda", "auto", CSCTRL_F32, 2e-4, 2e-3},
 };
 
 #define OK(call)                                                                                   \
@@ -75,13 +78,14 @@ static ct_tensor find(const fixture *f, const char *name)
     return t;
 }
 
+/* A number of a tensor in host memory. */
 static double element(const ct_tensor *t, int64_t i)
 {
     return t->dtype == CSCTRL_F64 ? ((const double *)t->data)[i]
                                   : (double)((const float *)t->data)[i];
 }
 
-static void compare(fixture *f, const char *name, const ct_tensor *got, double tolerance)
+static void compare_host(fixture *f, const char *name, const ct_tensor *got, double tolerance)
 {
     const ct_tensor want = find(f, name);
     double error = 0.0, size = 0.0;
@@ -100,12 +104,32 @@ static void compare(fixture *f, const char *name, const ct_tensor *got, double t
     f->compared++;
 }
 
+/* A copy in host memory, to be freed. */
+static ct_tensor fetch(ct_exec *ex, const ct_tensor *t)
+{
+    ct_tensor host = *t;
+
+    host.data = ct_alloc(ct_tensor_bytes(t) + 1);
+    assert_non_null(host.data);
+    OK(ex->ops->download(ex, host.data, t->data, ct_tensor_bytes(t)));
+    return host;
+}
+
+static void compare(fixture *f, ct_exec *ex, const char *name, const ct_tensor *got,
+                    double tolerance)
+{
+    const ct_tensor host = fetch(ex, got);
+
+    compare_host(f, name, &host, tolerance);
+    ct_free(host.data);
+}
+
 static void compare_value(fixture *f, const char *name, double got, double tolerance)
 {
     ct_tensor t = CT_SHAPE(CSCTRL_F64, 1);
 
     t.data = &got;
-    compare(f, name, &t, tolerance);
+    compare_host(f, name, &t, tolerance);
 }
 
 /* ---- tensors of the exec's dtype */
@@ -113,20 +137,24 @@ static void compare_value(fixture *f, const char *name, double got, double toler
 static ct_tensor make(ct_exec *ex, ct_tensor t)
 {
     t.dtype = ex->dtype;
-    t.data = ct_calloc(1, ct_tensor_bytes(&t));
-    assert_non_null(t.data);
+    OK(ex->ops->mem_alloc(ex, ct_tensor_bytes(&t), &t.data));
     return t;
 }
 
-static void copy_in(const ct_tensor *from, ct_tensor *to)
+static void copy_in(ct_exec *ex, const ct_tensor *from, ct_tensor *to)
 {
+    void *const host = ct_alloc(ct_tensor_bytes(to) + 1);
+
+    assert_non_null(host);
     assert_int_equal(csctrl_tensor_count(from), csctrl_tensor_count(to));
     for (int64_t i = 0; i < csctrl_tensor_count(from); i++) {
         if (to->dtype == CSCTRL_F64)
-            ((double *)to->data)[i] = element(from, i);
+            ((double *)host)[i] = element(from, i);
         else
-            ((float *)to->data)[i] = (float)element(from, i);
+            ((float *)host)[i] = (float)element(from, i);
     }
+    OK(ex->ops->upload(ex, to->data, host, ct_tensor_bytes(to)));
+    ct_free(host);
 }
 
 static ct_tensor load(const fixture *f, ct_exec *ex, const char *name)
@@ -134,7 +162,7 @@ static ct_tensor load(const fixture *f, ct_exec *ex, const char *name)
     const ct_tensor from = find(f, name);
     ct_tensor t = make(ex, from);
 
-    copy_in(&from, &t);
+    copy_in(ex, &from, &t);
     return t;
 }
 
@@ -144,7 +172,7 @@ static void load_nhwc(const fixture *f, ct_exec *ex, const char *name, ct_tensor
     ct_tensor nchw = load(f, ex, name);
 
     OK(ex->ops->to_nhwc(ex, &nchw, nhwc));
-    ct_free(nchw.data);
+    ex->ops->mem_free(ex, nchw.data);
 }
 
 static void compare_nhwc(fixture *f, ct_exec *ex, const char *name, const ct_tensor *nhwc,
@@ -153,8 +181,8 @@ static void compare_nhwc(fixture *f, ct_exec *ex, const char *name, const ct_ten
     ct_tensor nchw = make(ex, *nhwc);
 
     OK(ex->ops->to_nchw(ex, nhwc, &nchw));
-    compare(f, name, &nchw, tolerance);
-    ct_free(nchw.data);
+    compare(f, ex, name, &nchw, tolerance);
+    ex->ops->mem_free(ex, nchw.data);
 }
 
 /* ---- one CSC layer */
@@ -185,18 +213,33 @@ static double layer_objective(const fixture *f, ct_exec *ex, ct_conv *conv, cons
     OK(ex->ops->axpby(ex, 1.0, x, -1.0, &r));
     OK(ex->ops->sum_squares(ex, &r, &squares));
     OK(ex->ops->sum_squares(ex, z, &codes));
+    const ct_tensor host = fetch(ex, z);
     for (int64_t i = 0; i < csctrl_tensor_count(z); i++)
-        l1 += fabs(element(z, i));
-    ct_free(r.data);
+        l1 += fabs(element(&host, i));
+    ct_free(host.data);
+    ex->ops->mem_free(ex, r.data);
     return meta_real(f, "lam") * l1 + 0.5 * meta_real(f, "mu") * codes + 0.5 * squares;
+}
+
+static csctrl_status alloc_arena(void *user, size_t bytes, void **block)
+{
+    return ((ct_exec *)user)->ops->mem_alloc(user, bytes, block);
+}
+
+static void free_arena(void *user, void *block)
+{
+    ((ct_exec *)user)->ops->mem_free(user, block);
 }
 
 static void check_layer(fixture *f, ct_exec *ex)
 {
     const double tolerance = f->on->tolerance;
     const ct_geom g = layer_geometry(f);
-    const ct_prox prox = {meta_real(f, "eta"), meta_real(f, "lam"), meta_real(f, "mu"),
-                          meta_true(f, "nonneg")};
+    const double eta = meta_real(f, "eta");
+    ct_tensor step = CT_SHAPE(CSCTRL_F64, 1);
+    ct_prox prox = {.lambda = meta_real(f, "lam"),
+                    .mu = meta_real(f, "mu"),
+                    .nonneg = meta_true(f, "nonneg")};
     ct_conv conv = {0};
     ct_csc layer;
     ct_csc_pass pass;
@@ -205,6 +248,9 @@ static void check_layer(fixture *f, ct_exec *ex)
     ct_tensor W = load(f, ex, "in.W"), dW = make(ex, W);
     ct_tensor x = ct_image_shape(ex->dtype, &g), dx = x;
 
+    OK(ex->ops->mem_alloc(ex, sizeof eta, &step.data));
+    OK(ex->ops->upload(ex, step.data, &eta, sizeof eta));
+    prox.eta = step.data;
     OK(ct_plan_create(&plan));
     OK(ex->ops->conv_create(ex, &g, &conv));
     ct_plan_bytes(plan, CT_PARAM, &conv.packed, conv.packed_bytes, CT_FOREVER);
@@ -215,7 +261,7 @@ static void check_layer(fixture *f, ct_exec *ex)
     ct_plan_tensor(plan, CT_IO, &x, CT_FOREVER);
     ct_plan_tensor(plan, CT_IO, &dx, CT_FOREVER);
     OK(ct_plan_finish(plan));
-    OK(ct_plan_allocate(plan, NULL));
+    OK(ct_plan_allocate(plan, &(ct_plan_memory){alloc_arena, free_arena, ex}));
     ct_csc_pass_bind(&pass, &layer);
 
     load_nhwc(f, ex, "in.x", &x);
@@ -226,15 +272,16 @@ static void check_layer(fixture *f, ct_exec *ex)
     compare_value(f, "out.objective", layer_objective(f, ex, &conv, &x, z), tolerance);
     load_nhwc(f, ex, "in.dz", &grad.dz);
     OK(ct_csc_backward(ex, &layer, &x, &pass, &grad, &dW, &dx));
-    compare(f, "grad.W", &dW, tolerance);
+    compare(f, ex, "grad.W", &dW, tolerance);
     compare_nhwc(f, ex, "grad.x", &dx, tolerance);
 
     ct_csc_pass_destroy(&pass);
     ct_csc_destroy(&layer);
     ex->ops->conv_destroy(ex, &conv);
     ct_plan_destroy(&plan);
-    ct_free(W.data);
-    ct_free(dW.data);
+    ex->ops->mem_free(ex, step.data);
+    ex->ops->mem_free(ex, W.data);
+    ex->ops->mem_free(ex, dW.data);
 }
 
 /* ---- coding rates */
@@ -246,15 +293,15 @@ static void check_rate_of(fixture *f, ct_exec *ex, ct_objective *objective, cons
     char key[64];
     double value = 0.0;
 
-    OK(ct_objective_eval(ex, objective, kind, F, labels.data, &value, dF));
+    OK(measure_objective(ex, objective, kind, F, labels.data, &value, dF));
     snprintf(key, sizeof key, "out.%s", name);
     compare_value(f, key, value, f->on->tolerance);
     ct_tensor half = ct_tensor_head(dF, F->shape[0] / 2);
     snprintf(key, sizeof key, "grad.%s.Z", name);
-    compare(f, key, &half, f->on->tolerance);
+    compare(f, ex, key, &half, f->on->tolerance);
     half.data = (unsigned char *)dF->data + ct_tensor_bytes(&half);
     snprintf(key, sizeof key, "grad.%s.Zhat", name);
-    compare(f, key, &half, f->on->tolerance);
+    compare(f, ex, key, &half, f->on->tolerance);
 }
 
 static void check_rate(fixture *f, ct_exec *ex)
@@ -265,19 +312,19 @@ static void check_rate(fixture *f, ct_exec *ex)
     ct_tensor half = ct_tensor_head(&F, Z.shape[0]);
     ct_objective objective;
 
-    copy_in(&Z, &half);
+    copy_in(ex, &Z, &half);
     half.data = (unsigned char *)F.data + ct_tensor_bytes(&half);
-    copy_in(&Zhat, &half);
+    copy_in(ex, &Zhat, &half);
     OK(ct_objective_create(ex, &objective, (int)Z.shape[0], (int)Z.shape[1],
                            (int)meta_real(f, "classes"), meta_real(f, "eps2"), gamma));
-    objective.scratch = ct_alloc(objective.scratch_bytes + 1);
+    OK(ex->ops->mem_alloc(ex, objective.scratch_bytes + 1, &objective.scratch));
     check_rate_of(f, ex, &objective, "binary", CT_OBJECTIVE_BINARY, &F, &dF);
     check_rate_of(f, ex, &objective, "multi", CT_OBJECTIVE_MULTI, &F, &dF);
     check_rate_of(f, ex, &objective, "reduction", CT_OBJECTIVE_REDUCTION, &F, &dF);
-    ct_free(objective.scratch);
+    ex->ops->mem_free(ex, objective.scratch);
     ct_objective_destroy(&objective);
-    ct_free(F.data);
-    ct_free(dF.data);
+    ex->ops->mem_free(ex, F.data);
+    ex->ops->mem_free(ex, dF.data);
 }
 
 /* ---- the game */
@@ -351,15 +398,17 @@ static void set_parameters(const fixture *f, csctrl_model *m)
     char name[96];
 
     m->fixed_eta = true;
-    for (int l = 0; l < m->arch.depth; l++)
-        m->layers[l].csc.prox.eta = json_real_value(json_array_get(etas, (size_t)l));
+    for (int l = 0; l < m->arch.depth; l++) {
+        const double eta = json_real_value(json_array_get(etas, (size_t)l));
+        OK(m->ex->ops->upload(m->ex, m->layers[l].eta.data, &eta, sizeof eta));
+    }
     json_decref(etas);
     for (size_t i = 0; i < m->param_count; i++) {
         if (m->params[i].grad == NULL)
             continue;
         fixture_name(m->params[i].name, "in.", name);
         const ct_tensor value = find(f, name);
-        copy_in(&value, m->params[i].value);
+        copy_in(m->ex, &value, m->params[i].value);
     }
     OK(ct_model_refresh(m, 0));
 }
@@ -374,7 +423,7 @@ static void compare_parameters(fixture *f, const csctrl_model *m, const char *pr
         if (p->grad == NULL || (grads && !p->played_by[player]))
             continue;
         fixture_name(p->name, prefix, name);
-        compare(f, name, grads ? p->grad : p->value, f->on->game_tolerance);
+        compare(f, m->ex, name, grads ? p->grad : p->value, f->on->game_tolerance);
     }
 }
 
@@ -387,23 +436,23 @@ static void compare_move(fixture *f, const ct_game *game, const char *move, doub
     snprintf(name, sizeof name, "out.%s.value", move);
     compare_value(f, name, value, tolerance);
     snprintf(name, sizeof name, "out.%s.Z", move);
-    compare(f, name, &half, tolerance);
+    compare(f, game->model->ex, name, &half, tolerance);
     half.data = (unsigned char *)half.data + ct_tensor_bytes(&half);
     snprintf(name, sizeof name, "out.%s.Zhat", move);
-    compare(f, name, &half, tolerance);
+    compare(f, game->model->ex, name, &half, tolerance);
     snprintf(name, sizeof name, "out.%s.xhat", move);
     compare_nhwc(f, game->model->ex, name, &game->xhat, tolerance);
 }
 
 /* Batch i with its labels; past the public entry, which is f32 only. */
-static const int64_t *load_batch(const fixture *f, ct_game *game, int i)
+static void load_batch(const fixture *f, ct_game *game, int i)
 {
     char name[32];
 
     snprintf(name, sizeof name, "in.x.%d", i);
     load_nhwc(f, game->model->ex, name, &game->x);
     snprintf(name, sizeof name, "in.labels.%d", i);
-    return find(f, name).data;
+    OK(ct_game_load_labels(game, find(f, name).data));
 }
 
 static void play_game(fixture *f, ct_game *game, ct_optim *optim)
@@ -413,15 +462,15 @@ static void play_game(fixture *f, ct_game *game, ct_optim *optim)
 
     set_parameters(f, game->model);
     for (int i = 0; i < 3; i++) {
-        const int64_t *labels = load_batch(f, game, i);
-        OK(ct_game_max_move(game, labels, false, &values[2 * i]));
-        OK(ct_optim_step(optim, CT_ENCODER, lr));
-        OK(ct_game_min_move(game, labels, &values[2 * i + 1]));
-        OK(ct_optim_step(optim, CT_DECODER, lr));
+        load_batch(f, game, i);
+        OK(tiny_max_move(game, false, &values[2 * i]));
+        OK(tiny_update(optim, CT_ENCODER, lr));
+        OK(tiny_min_move(game, &values[2 * i + 1]));
+        OK(tiny_update(optim, CT_DECODER, lr));
     }
     ct_tensor got = CT_SHAPE(CSCTRL_F64, 6);
     got.data = values;
-    compare(f, "out.game.values", &got, f->on->game_tolerance);
+    compare_host(f, "out.game.values", &got, f->on->game_tolerance);
     compare_parameters(f, game->model, "out.game.", CT_ENCODER, false);
 }
 
@@ -435,18 +484,19 @@ static void check_game(fixture *f)
 
     OK(ct_model_begin(&m, config, (int)find(f, "in.x.0").shape[0], true, false, NULL));
     OK(ct_game_create(&game, m, NULL, (int)meta_real(f, "classes")));
-    ct_optim_create(&optim, m);
+    OK(ct_optim_create(&optim, m));
     OK(ct_model_finish(m));
     ct_game_bind(&game);
     set_parameters(f, m);
-    const int64_t *labels = load_batch(f, &game, 0);
-    OK(ct_game_max_move(&game, labels, false, &value));
+    load_batch(f, &game, 0);
+    OK(tiny_max_move(&game, false, &value));
     compare_move(f, &game, "max", value);
     compare_parameters(f, m, "grad.max.", CT_ENCODER, true);
-    OK(ct_game_min_move(&game, labels, &value));
+    OK(tiny_min_move(&game, &value));
     compare_move(f, &game, "min", value);
     compare_parameters(f, m, "grad.min.", CT_DECODER, true);
     play_game(f, &game, &optim);
+    ct_optim_destroy(&optim);
     ct_game_destroy(&game);
     csctrl_model_destroy(&m);
     csctrl_config_destroy(&config);
@@ -480,6 +530,21 @@ static void check_file(const char *folder, const char *name, const target *on)
     ct_free(path);
 }
 
+/* A GPU need not be there, but for a test of it. */
+static bool usable(const target *on)
+{
+    ct_exec *ex = NULL;
+    const ct_exec_options options = {.device = on->device, .dtype = on->dtype};
+    const bool there = ct_exec_create(&ex, &options) == CSCTRL_OK;
+
+    ct_exec_destroy(&ex);
+    if (!there && (strcmp(on->device, "cuda") != 0 || getenv("CSCTRL_TEST_CUDA") != NULL))
+        fail_msg("%s: %s", on->name, csctrl_last_error());
+    if (!there)
+        print_message("%s: skipped: %s\n", on->name, csctrl_last_error());
+    return there;
+}
+
 static void test_fixtures(void **state)
 {
     const target *on = *state;
@@ -489,7 +554,7 @@ static void test_fixtures(void **state)
     size_t seen = 0;
 
     assert_true(ct_isa_from_name(on->isa, &isa));
-    if (isa > ct_isa_best())
+    if (isa > ct_isa_best() || !usable(on))
         skip();
     if (folder == NULL)
         folder = SOURCE_DIR "/tests/golden";

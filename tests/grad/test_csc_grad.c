@@ -79,7 +79,8 @@ static void check(kit *k, int steps, const ct_prox *prox, bool momentum)
 
 static void test_any_number_of_steps(void **state)
 {
-    const ct_prox prox = {.eta = 0.3, .lambda = 0.05, .nonneg = true};
+    const double eta = 0.3;
+    const ct_prox prox = {.eta = &eta, .lambda = 0.05, .nonneg = true};
     kit k;
 
     (void)state;
@@ -92,11 +93,12 @@ static void test_any_number_of_steps(void **state)
 
 static void test_signed_codes_and_elastic_net(void **state)
 {
+    const double eta = 0.3, smaller = 0.2;
     const ct_prox cases[] = {
-        {.eta = 0.3, .lambda = 0.1},
-        {.eta = 0.3, .lambda = 0.1, .mu = 0.4},
-        {.eta = 0.3, .lambda = 0.05, .mu = 0.4, .nonneg = true},
-        {.eta = 0.2, .lambda = 0.0, .mu = 0.1},
+        {.eta = &eta, .lambda = 0.1},
+        {.eta = &eta, .lambda = 0.1, .mu = 0.4},
+        {.eta = &eta, .lambda = 0.05, .mu = 0.4, .nonneg = true},
+        {.eta = &smaller, .lambda = 0.0, .mu = 0.1},
     };
     kit k;
 
@@ -110,7 +112,8 @@ static void test_signed_codes_and_elastic_net(void **state)
 /* Either gradient may be left out; the other stays the same. */
 static void test_parts(void **state)
 {
-    const ct_prox prox = {.eta = 0.3, .lambda = 0.05, .nonneg = true};
+    const double eta = 0.3;
+    const ct_prox prox = {.eta = &eta, .lambda = 0.05, .nonneg = true};
     layer_case c;
     kit k;
 

@@ -8,6 +8,7 @@
 
 #include "grad/kit.h"
 #include "objective/rate_reduction.h"
+#include "support/measure.h"
 
 typedef struct objective_case {
     ct_objective objective;
@@ -21,7 +22,7 @@ static double value_of(kit *k, void *user)
     objective_case *o = user;
     double value = NAN;
 
-    KIT_OK(ct_objective_eval(k->ex, &o->objective, o->kind, &o->F, o->labels, &value, NULL));
+    KIT_OK(measure_objective(k->ex, &o->objective, o->kind, &o->F, o->labels, &value, NULL));
     return value;
 }
 
@@ -36,7 +37,7 @@ static void check(kit *k, ct_objective_kind kind, int n, int d, int classes, int
         o.labels[i] = kit_between(k, 0, used - 1);
     KIT_OK(ct_objective_create(k->ex, &o.objective, n, d, classes, 0.5, gamma));
     o.objective.scratch = kit_bytes(k, o.objective.scratch_bytes);
-    KIT_OK(ct_objective_eval(k->ex, &o.objective, kind, &o.F, o.labels, &value, &dF));
+    KIT_OK(measure_objective(k->ex, &o.objective, kind, &o.F, o.labels, &value, &dF));
     assert_true(value == value_of(k, &o));
     const ct_tensor differences = kit_differences(k, value_of, &o, &o.F);
     KIT_AGREE(&dF, &differences);
@@ -85,7 +86,7 @@ static void test_reduction(void **state)
     ct_tensor F = KIT_RANDOM(&k, 12, 4), dF = KIT_RANDOM(&k, 12, 4);
     KIT_OK(ct_objective_create(k.ex, &objective, 6, 4, 2, 0.5, gamma));
     objective.scratch = kit_bytes(&k, objective.scratch_bytes);
-    KIT_OK(ct_objective_eval(k.ex, &objective, CT_OBJECTIVE_REDUCTION, &F, labels, &value, &dF));
+    KIT_OK(measure_objective(k.ex, &objective, CT_OBJECTIVE_REDUCTION, &F, labels, &value, &dF));
     for (int64_t i = 0; i < csctrl_tensor_count(&dF); i++)
         assert_true((kit_get(&dF, i) != 0.0) == (i < csctrl_tensor_count(&dF) / 2));
     ct_objective_destroy(&objective);

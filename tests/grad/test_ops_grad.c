@@ -116,10 +116,10 @@ static double prox_value(kit *k, void *user)
 /* No entry of y + eta grad so near the threshold that a difference would cross it. */
 static void leave_thresholds(const prox_case *p)
 {
-    const double threshold = p->prox.lambda * p->prox.eta;
+    const double threshold = p->prox.lambda * *p->prox.eta;
 
     for (int64_t i = 0; i < csctrl_tensor_count(&p->y); i++) {
-        const double v = kit_get(&p->y, i) + p->prox.eta * kit_get(&p->grad, i);
+        const double v = kit_get(&p->y, i) + *p->prox.eta * kit_get(&p->grad, i);
         if (fabs(fabs(v) - threshold) < 1e-3)
             kit_set(&p->y, i, kit_get(&p->y, i) + 5e-3);
     }
@@ -127,12 +127,13 @@ static void leave_thresholds(const prox_case *p)
 
 static void test_csc_update_backward(void **state)
 {
+    const double etas[] = {0.3, 0.6};
     const ct_prox cases[] = {
-        {.eta = 0.6, .lambda = 0.5, .nonneg = true},
-        {.eta = 0.6, .lambda = 0.5, .mu = 0.7, .nonneg = true},
-        {.eta = 0.3, .lambda = 1.5},
-        {.eta = 0.3, .lambda = 1.5, .mu = 0.2},
-        {.eta = 0.3, .lambda = 0.0, .mu = 0.2},
+        {.eta = &etas[1], .lambda = 0.5, .nonneg = true},
+        {.eta = &etas[1], .lambda = 0.5, .mu = 0.7, .nonneg = true},
+        {.eta = &etas[0], .lambda = 1.5},
+        {.eta = &etas[0], .lambda = 1.5, .mu = 0.2},
+        {.eta = &etas[0], .lambda = 0.0, .mu = 0.2},
     };
     kit k;
 
@@ -148,12 +149,13 @@ static void test_csc_update_backward(void **state)
 
         KIT_OK(k.ex->ops->csc_update(k.ex, &p.prox, 0.0, &p.grad, &p.y, NULL, &z, NULL));
         /* In place, with respect to the gradient of the data term ... */
-        KIT_OK(k.ex->ops->csc_update_backward(k.ex, &p.prox, p.prox.eta, &z, &g, &g));
+        KIT_OK(k.ex->ops->csc_update_backward(k.ex, &p.prox, &z, &g, &g));
         ct_tensor differences = kit_differences(&k, prox_value, &p, &p.grad);
         KIT_AGREE(&g, &differences);
-        /* ... and into other memory, with respect to the point it is taken from. */
-        KIT_OK(k.ex->ops->csc_update_backward(k.ex, &p.prox, 1.0, &z, &p.dz, &g));
+        /* ... and into other memory, with respect to the point it is taken from: eta times that. */
+        KIT_OK(k.ex->ops->csc_update_backward(k.ex, &p.prox, &z, &p.dz, &g));
         differences = kit_differences(&k, prox_value, &p, &p.y);
+        KIT_OK(k.ex->ops->axpby(k.ex, *p.prox.eta, &differences, 0.0, &differences));
         KIT_AGREE(&g, &differences);
         kit_clear(&k);
     }
@@ -352,7 +354,8 @@ enum { TERMS = 4 };
 typedef struct rate_case {
     ct_tensor F;
     double eps2;
-    ct_rate_term terms[TERMS];
+    ct_rate_term list[TERMS];
+    ct_rate_terms terms;
     void *scratch;
 } rate_case;
 
@@ -361,10 +364,9 @@ static double rate_value(kit *k, void *user)
     rate_case *r = user;
     double values[TERMS], sum = 0;
 
-    KIT_OK(
-        k->ex->ops->rate_terms(k->ex, &r->F, r->eps2, r->terms, TERMS, values, NULL, r->scratch));
+    KIT_OK(k->ex->ops->rate_terms(k->ex, &r->F, r->eps2, &r->terms, values, NULL, r->scratch));
     for (int j = 0; j < TERMS; j++)
-        sum += r->terms[j].weight * values[j];
+        sum += r->list[j].weight * values[j];
     return sum;
 }
 
@@ -387,13 +389,17 @@ static void test_rate_terms_gradient(void **state)
         rate_case r = {
             .F = KIT_RANDOM(&k, m, d),
             .eps2 = 0.5,
-            .terms = {{1.0, all, m}, {-0.6, third, thirds}, {0.3, &one, 1}, {2.0, all, 0}},
-            .scratch = kit_bytes(&k, k.ex->ops->rate_scratch(k.ex, m, d))};
+            .list = {{1.0, all, m}, {-0.6, third, thirds}, {0.3, &one, 1}, {2.0, all, 0}}};
         const ct_tensor start = KIT_RANDOM(&k, m, d);
         ct_tensor dF = kit_copy(&k, &start);
         double values[TERMS];
+        size_t loaded = 0, scratch = 0;
 
-        KIT_OK(k.ex->ops->rate_terms(k.ex, &r.F, r.eps2, r.terms, TERMS, values, &dF, r.scratch));
+        k.ex->ops->rate_bytes(k.ex, m, d, TERMS, TERMS * (int64_t)m, &loaded, &scratch);
+        r.terms = (ct_rate_terms){r.list, TERMS, kit_bytes(&k, loaded)};
+        r.scratch = kit_bytes(&k, scratch);
+        KIT_OK(k.ex->ops->rate_load(k.ex, m, d, r.eps2, &r.terms));
+        KIT_OK(k.ex->ops->rate_terms(k.ex, &r.F, r.eps2, &r.terms, values, &dF, r.scratch));
         assert_true(values[0] > 0 && values[1] > 0 && values[2] > 0 && values[3] == 0);
         const ct_tensor differences = kit_differences(&k, rate_value, &r, &r.F);
         const ct_tensor want = accumulated(&k, &start, 1.0, &differences);

@@ -48,7 +48,8 @@ static setup prepare(op_run *run, const spec *s)
 {
     setup u = {
         .g = op_geom(&s->shape),
-        .prox = {.eta = 0.3, .lambda = s->lambda, .mu = s->mu, .nonneg = s->nonneg},
+        .prox = {.eta = op_put(run, &(double){0.3}, sizeof(double)),
+                 .lambda = s->lambda, .mu = s->mu, .nonneg = s->nonneg},
     };
 
     u.W = OP_INPUT(run, 0.1, u.g.atoms, u.g.c, u.g.kernel, u.g.kernel);

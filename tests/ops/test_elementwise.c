@@ -16,28 +16,35 @@ enum { SIZES = sizeof sizes / sizeof *sizes };
 
 typedef struct csc_params {
     int64_t size;
-    ct_prox prox;
+    double eta, lambda, mu;
+    bool nonneg;
 } csc_params;
+
+static ct_prox prox_of(op_run *run, const csc_params *p)
+{
+    return (ct_prox){op_put(run, &p->eta, sizeof p->eta), p->lambda, p->mu, p->nonneg};
+}
 
 /* All uses that the contract allows: y or not, y_next or not, y_next in y, z_next in grad. */
 static void csc_updates(op_run *run, const void *params)
 {
     const csc_params *p = params;
+    const ct_prox prox = prox_of(run, p);
     ct_exec *ex = op_exec(run);
     ct_tensor grad = OP_INPUT(run, 1, p->size), z_prev = OP_INPUT(run, 1, p->size);
     ct_tensor y = OP_INPUT(run, 1, p->size);
     ct_tensor z = OP_OUTPUT(run, p->size), y_next = OP_OUTPUT(run, p->size);
 
-    OP_OK(ex->ops->csc_update(ex, &p->prox, 0, &grad, NULL, NULL, &z, NULL));
+    OP_OK(ex->ops->csc_update(ex, &prox, 0, &grad, NULL, NULL, &z, NULL));
     op_keep(run, "z of the first step", &z);
-    OP_OK(ex->ops->csc_update(ex, &p->prox, 0, &grad, &y, NULL, &z, NULL));
+    OP_OK(ex->ops->csc_update(ex, &prox, 0, &grad, &y, NULL, &z, NULL));
     op_keep(run, "z without momentum", &z);
-    OP_OK(ex->ops->csc_update(ex, &p->prox, 0.4, &grad, &y, &z_prev, &z, &y_next));
+    OP_OK(ex->ops->csc_update(ex, &prox, 0.4, &grad, &y, &z_prev, &z, &y_next));
     op_keep(run, "z", &z);
     op_keep(run, "y", &y_next);
-    OP_OK(ex->ops->csc_update(ex, &p->prox, 0.4, &grad, NULL, &z_prev, &z, &y_next));
+    OP_OK(ex->ops->csc_update(ex, &prox, 0.4, &grad, NULL, &z_prev, &z, &y_next));
     op_keep(run, "y from zero", &y_next);
-    OP_OK(ex->ops->csc_update(ex, &p->prox, 0.4, &grad, &y, &z_prev, &grad, &y));
+    OP_OK(ex->ops->csc_update(ex, &prox, 0.4, &grad, &y, &z_prev, &grad, &y));
     op_keep(run, "z in place", &grad);
     op_keep(run, "y in place", &y);
 }
@@ -45,15 +52,16 @@ static void csc_updates(op_run *run, const void *params)
 static void csc_backward(op_run *run, const void *params)
 {
     const csc_params *p = params;
+    const ct_prox prox = prox_of(run, p);
     ct_exec *ex = op_exec(run);
     const ct_tensor grad = OP_INPUT(run, 1, p->size);
     ct_tensor dz = OP_INPUT(run, 1, p->size);
     ct_tensor z = OP_OUTPUT(run, p->size), g = OP_OUTPUT(run, p->size);
 
-    OP_OK(ex->ops->csc_update(ex, &p->prox, 0, &grad, NULL, NULL, &z, NULL));
-    OP_OK(ex->ops->csc_update_backward(ex, &p->prox, 0.7, &z, &dz, &g));
+    OP_OK(ex->ops->csc_update(ex, &prox, 0, &grad, NULL, NULL, &z, NULL));
+    OP_OK(ex->ops->csc_update_backward(ex, &prox, &z, &dz, &g));
     op_keep(run, "g", &g);
-    OP_OK(ex->ops->csc_update_backward(ex, &p->prox, 0.7, &z, &dz, &dz));
+    OP_OK(ex->ops->csc_update_backward(ex, &prox, &z, &dz, &dz));
     op_keep(run, "g in place", &dz);
 }
 
@@ -62,7 +70,7 @@ static void test_csc(void **state)
     (void)state;
     for (int i = 0; i < SIZES; i++)
         for (int nonneg = 0; nonneg < 2; nonneg++) {
-            const csc_params p = {sizes[i], {0.5, 0.8, nonneg ? 0 : 0.3, nonneg}};
+            const csc_params p = {sizes[i], 0.5, 0.8, nonneg ? 0 : 0.3, nonneg};
             op_check("csc_update", csc_updates, &p, 1e-5);
             op_check("csc_update_backward", csc_backward, &p, 1e-5);
         }
@@ -73,7 +81,7 @@ static void csc_values(op_run *run, const void *params)
 {
     ct_exec *ex = op_exec(run);
     const bool nonneg = *(const bool *)params;
-    const ct_prox prox = {0.5, 0.8, 0.6, nonneg};
+    const ct_prox prox = prox_of(run, &(csc_params){0, 0.5, 0.8, 0.6, nonneg});
     const double v[] = {2, 0.75, 0.5, 0, -0.75, -2, NAN};
     const double want[] = {0.6 / 1.3, 0, 0, 0, 0, nonneg ? 0 : -0.6 / 1.3, NAN};
     ct_tensor grad = OP_INPUT(run, 1, 7), z = OP_OUTPUT(run, 7);
@@ -86,9 +94,9 @@ static void csc_values(op_run *run, const void *params)
     assert_true(isnan(op_get(&z, 6)));
     for (int i = 0; i < 7; i++)
         op_set(&grad, i, 1);
-    OP_OK(ex->ops->csc_update_backward(ex, &prox, 2, &z, &grad, &grad));
+    OP_OK(ex->ops->csc_update_backward(ex, &prox, &z, &grad, &grad));
     for (int i = 0; i < 6; i++)
-        op_close("prox'", op_get(&grad, i), want[i] != 0 ? 2 / 1.3 : 0, 1e-7);
+        op_close("prox'", op_get(&grad, i), want[i] != 0 ? 0.5 / 1.3 : 0, 1e-7);
 }
 
 static void test_csc_values(void **state)
@@ -233,28 +241,49 @@ static void test_layout(void **state)
 }
 
 /* Two steps; the second moments start from the first step's. */
-static void adam_steps(op_run *run, const void *params)
-{
-    const int64_t size = *(const int64_t *)params;
-    ct_exec *ex = op_exec(run);
-    ct_tensor p = OP_INPUT(run, 1, size), m = OP_OUTPUT(run, size), v = OP_OUTPUT(run, size);
+/* Two tensors, the second of 4 atoms where its size allows. */
+typedef struct update_params {
+    int64_t size;
+    double clip; /* as a share of the gradient's norm */
+} update_params;
 
-    OP_OK(ex->ops->fill(ex, 0, &m));
-    OP_OK(ex->ops->fill(ex, 0, &v));
+static void updates(op_run *run, const void *params)
+{
+    const update_params *u = params;
+    const int64_t size = u->size;
+    ct_exec *ex = op_exec(run);
+    ct_tensor p[2], m[2], v[2], g[2];
+    ct_update list[2];
+    double *const norm = op_memory(run, sizeof *norm);
+    double got = NAN;
+
+    for (int i = 0; i < 2; i++) {
+        p[i] = i == 0 ? OP_INPUT(run, 1, size) : OP_INPUT(run, 1, 4, size, 1, 1);
+        m[i] = OP_OUTPUT(run, i == 0 ? size : 4 * size);
+        v[i] = OP_OUTPUT(run, i == 0 ? size : 4 * size);
+        OP_OK(ex->ops->fill(ex, 0, &m[i]));
+        OP_OK(ex->ops->fill(ex, 0, &v[i]));
+        list[i] = (ct_update){&p[i], &m[i], &v[i], &g[i], i == 1};
+    }
     for (int t = 1; t <= 2; t++) {
-        const ct_tensor g = OP_INPUT(run, 1, size);
+        g[0] = OP_INPUT(run, 1, size);
+        g[1] = OP_INPUT(run, 1, 4 * size);
         const ct_adam adam = {.lr = t == 1 ? 0.1 : -0.05,
                               .beta1 = 0.5,
                               .beta2 = 0.999,
                               .eps = 1e-8,
                               .bias1 = 1 - pow(0.5, t),
                               .bias2 = 1 - pow(0.999, t),
-                              .grad_scale = 0.8};
-        OP_OK(ex->ops->adam(ex, &adam, &p, &g, &m, &v));
+                              .clip = u->clip * sqrt(5 * (double)size)};
+        OP_OK(ex->ops->update(ex, op_put(run, &adam, sizeof adam), list, 2, norm));
+        op_fetch(run, &got, norm, sizeof got);
+        op_keep_number(run, "norm", got);
     }
-    op_keep(run, "p", &p);
-    op_keep(run, "m", &m);
-    op_keep(run, "v", &v);
+    for (int i = 0; i < 2; i++) {
+        op_keep(run, "p", &p[i]);
+        op_keep(run, "m", &m[i]);
+        op_keep(run, "v", &v[i]);
+    }
 }
 
 /* The first step is lr times the gradient's sign, whatever its size. */
@@ -263,24 +292,126 @@ static void adam_sign(op_run *run, const void *params)
     ct_exec *ex = op_exec(run);
     ct_tensor p = OP_OUTPUT(run, 50), m = OP_OUTPUT(run, 50), v = OP_OUTPUT(run, 50);
     const ct_tensor g = OP_INPUT(run, 1000, 50);
-    const ct_adam adam = {0.01, 0.9, 0.999, 1e-8, 0.1, 0.001, 1};
+    const ct_adam adam = {0.01, 0.9, 0.999, 1e-8, 0.1, 0.001, 0};
+    const ct_update update = {&p, &m, &v, &g, false};
 
     (void)params;
     OP_OK(ex->ops->fill(ex, 0, &p));
     OP_OK(ex->ops->fill(ex, 0, &m));
     OP_OK(ex->ops->fill(ex, 0, &v));
-    OP_OK(ex->ops->adam(ex, &adam, &p, &g, &m, &v));
+    OP_OK(ex->ops->update(ex, op_put(run, &adam, sizeof adam), &update, 1,
+                          op_memory(run, sizeof(double))));
     for (int i = 0; i < 50; i++)
         op_close("step", op_get(&p, i), op_get(&g, i) > 0 ? 0.01 : -0.01, 1e-7);
 }
 
-static void test_adam(void **state)
+/* A gradient that is not finite changes nothing, in no tensor of the move, and its norm tells. */
+static void update_not_finite(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    ct_tensor p[2], m[2], v[2], g[2];
+    ct_update list[2];
+    double *const norm = op_memory(run, sizeof *norm);
+    const ct_adam adam = {0.01, 0.9, 0.999, 1e-8, 0.1, 0.001, 1};
+    double got = 0;
+
+    for (int i = 0; i < 2; i++) {
+        p[i] = OP_INPUT(run, 1, 3, 20);
+        m[i] = OP_INPUT(run, 1, 60);
+        v[i] = OP_INPUT(run, 1, 60);
+        g[i] = OP_INPUT(run, 1, 60);
+        list[i] = (ct_update){&p[i], &m[i], &v[i], &g[i], true};
+    }
+    op_set(&g[1], 59, *(const double *)params);
+    op_keep(run, "before", &p[0]);
+    OP_OK(ex->ops->update(ex, op_put(run, &adam, sizeof adam), list, 2, norm));
+    op_fetch(run, &got, norm, sizeof got);
+    assert_true(!isfinite(got));
+    op_keep(run, "p of a sound gradient", &p[0]);
+    op_keep(run, "p", &p[1]);
+    op_keep(run, "m", &m[1]);
+    op_keep(run, "v", &v[0]);
+}
+
+static void test_update(void **state)
+{
+    const double bad[] = {(double)NAN, (double)INFINITY};
+
+    (void)state;
+    for (int i = 0; i < SIZES; i++) {
+        op_check("update", updates, &(update_params){sizes[i], 0}, 1e-5);
+        op_check("update, clipped", updates, &(update_params){sizes[i], 0.8}, 1e-5);
+        op_check("update, clip above the norm", updates, &(update_params){sizes[i], 1e3}, 1e-5);
+    }
+    for (int i = 0; i < 2; i++)
+        op_check("update, not finite", update_not_finite, &bad[i], 0);
+    op_alone("ref", CSCTRL_F64, 1, adam_sign, NULL);
+    op_alone("auto", CSCTRL_F32, 1, adam_sign, NULL);
+}
+
+/* ---- power iteration */
+
+static void units(op_run *run, const void *params)
+{
+    const int64_t size = *(const int64_t *)params;
+    ct_exec *ex = op_exec(run);
+    const ct_tensor x = OP_INPUT(run, 1, size);
+    ct_tensor u = OP_OUTPUT(run, size), zero = OP_OUTPUT(run, size);
+    double *const eta = op_memory(run, sizeof *eta);
+    double got = 0;
+
+    OP_OK(ex->ops->unit(ex, &x, &u, 0, NULL));
+    op_keep(run, "u", &u);
+    OP_OK(ex->ops->unit(ex, &x, NULL, 0.9, eta));
+    op_fetch(run, &got, eta, sizeof got);
+    op_keep_number(run, "eta", got);
+    OP_OK(ex->ops->fill(ex, 0, &zero));
+    OP_OK(ex->ops->unit(ex, &zero, &u, 0.9, eta));
+    op_fetch(run, &got, eta, sizeof got);
+    assert_true(!isfinite(got));
+    op_keep(run, "u of nothing", &u);
+}
+
+static void test_unit(void **state)
 {
     (void)state;
     for (int i = 0; i < SIZES; i++)
-        op_check("adam", adam_steps, &sizes[i], 1e-5);
-    op_alone("ref", CSCTRL_F64, 1, adam_sign, NULL);
-    op_alone("auto", CSCTRL_F32, 1, adam_sign, NULL);
+        op_check("unit", units, &sizes[i], 1e-6);
+}
+
+/* ---- work that repeats */
+
+typedef struct doubling {
+    ct_exec *ex;
+    ct_tensor x;
+} doubling;
+
+static csctrl_status twice(void *user)
+{
+    doubling *d = user;
+
+    CT_TRY(d->ex->ops->axpby(d->ex, 1, &d->x, 1, &d->x));
+    return d->ex->ops->axpby(d->ex, 0, &d->x, 1, &d->x);
+}
+
+static void repeats(op_run *run, const void *params)
+{
+    doubling d = {.ex = op_exec(run), .x = OP_INPUT(run, 1, 40)};
+    void *record = NULL;
+
+    (void)params;
+    for (int i = 0; i < 5; i++) {
+        OP_OK(d.ex->ops->repeat(d.ex, &record, twice, &d));
+        op_keep(run, "each time once more", &d.x);
+    }
+    d.ex->ops->repeat_end(d.ex, &record);
+    assert_null(record);
+}
+
+static void test_repeat(void **state)
+{
+    (void)state;
+    op_check("repeat", repeats, NULL, 0);
 }
 
 static void memory(op_run *run, const void *params)
@@ -294,8 +425,9 @@ static void memory(op_run *run, const void *params)
         host[i] = (unsigned char)(i * 7);
     OP_OK(ex->ops->mem_alloc(ex, 300, &block));
     assert_int_equal((uintptr_t)block % 64, 0);
+    OP_OK(ex->ops->download(ex, back, block, 300));
     for (int i = 0; i < 300; i++)
-        assert_int_equal(((const unsigned char *)block)[i], 0);
+        assert_int_equal(back[i], 0);
     OP_OK(ex->ops->upload(ex, block, host, 300));
     OP_OK(ex->ops->download(ex, back, block, 300));
     assert_memory_equal(host, back, 300);
@@ -314,7 +446,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csc),    cmocka_unit_test(test_csc_values),
         cmocka_unit_test(test_act),    cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_layout), cmocka_unit_test(test_adam),
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_update),
+        cmocka_unit_test(test_unit),   cmocka_unit_test(test_repeat),
         cmocka_unit_test(test_memory),
     };
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "support/expect.h"
+#include "support/measure.h"
 #include "support/tiny.h"
 
 typedef struct variant {
@@ -93,17 +94,17 @@ static void check_moves(tiny_game *g, bool rate_only)
     double value = NAN;
 
     tiny_take(&s, g->model);
-    expect_ok(ct_game_max_move(&g->game, g->labels, rate_only, &value));
+    expect_ok(tiny_max_move(&g->game, rate_only, &value));
     assert_true(isfinite(value));
     expect_moved(&s, CT_ENCODER, false, false);
-    expect_ok(ct_optim_step(&g->optim, CT_ENCODER, 0.01));
+    expect_ok(tiny_update(&g->optim, CT_ENCODER, 0.01));
     expect_moved(&s, CT_ENCODER, true, false);
     expect_ok(ct_game_follow(&g->game, CT_ENCODER));
     expect_moved(&s, CT_ENCODER, false, true);
-    expect_ok(ct_game_min_move(&g->game, g->labels, &value));
+    expect_ok(tiny_min_move(&g->game, &value));
     assert_true(isfinite(value));
     expect_moved(&s, CT_DECODER, false, false);
-    expect_ok(ct_optim_step(&g->optim, CT_DECODER, 0.01));
+    expect_ok(tiny_update(&g->optim, CT_DECODER, 0.01));
     expect_moved(&s, CT_DECODER, true, false);
     expect_ok(ct_game_follow(&g->game, CT_DECODER));
     expect_moved(&s, CT_DECODER, false, true);
@@ -133,9 +134,9 @@ static void test_atoms_keep_their_length(void **state)
     tiny_game_open(&g, tiny_config("device=ref", "precision=f64", NULL), 3);
     for (int player = 0; player < CT_PLAYERS; player++) {
         double value;
-        expect_ok(player == CT_ENCODER ? ct_game_max_move(&g.game, g.labels, false, &value)
-                                       : ct_game_min_move(&g.game, g.labels, &value));
-        expect_ok(ct_optim_step(&g.optim, (ct_player)player, 0.1));
+        expect_ok(player == CT_ENCODER ? tiny_max_move(&g.game, false, &value)
+                                       : tiny_min_move(&g.game, &value));
+        expect_ok(tiny_update(&g.optim, (ct_player)player, 0.1));
         for (int l = 0; l < g.model->arch.depth; l++) {
             const ct_tensor *W = &g.model->layers[l].W;
             const int64_t size = csctrl_tensor_count(W) / W->shape[0];
@@ -262,7 +263,7 @@ static double objective(probe *p, ct_player player)
     const int64_t count = csctrl_tensor_count(&p->F) / 2;
     double value = NAN, squares = 0.0;
 
-    expect_ok(ct_objective_eval(game->model->ex, &game->objective,
+    expect_ok(measure_objective(game->model->ex, &game->objective,
                                 p->rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, &p->F,
                                 p->g->labels, &value, NULL));
     for (int64_t i = 0; i < count; i++)
@@ -346,16 +347,18 @@ static void check_gradients(const variant *v)
 
     tiny_game_open(&g, config_of(v, devices[0]), v->classes);
     g.model->fixed_eta = true;
+    g.game.rate_only = true;
+    expect_ok(ct_game_load_labels(&g.game, g.labels));
     for (int move = 0; move < 3; move++) { /* max, rate alone, min */
         const ct_player player = move < 2 ? CT_ENCODER : CT_DECODER;
-        expect_ok(player == CT_ENCODER ? ct_game_max_move(&g.game, g.labels, move == 1, &value)
-                                       : ct_game_min_move(&g.game, g.labels, &value));
+        expect_ok(player == CT_ENCODER ? tiny_max_move(&g.game, move == 1, &value)
+                                       : tiny_min_move(&g.game, &value));
         probe p = {.g = &g,
                    .F = copy_of(&g.game.F),
                    .xhat = copy_of(&g.game.xhat),
                    .rate_only = move == 1};
         double again = NAN;
-        expect_ok(ct_objective_eval(g.model->ex, &g.game.objective,
+        expect_ok(measure_objective(g.model->ex, &g.game.objective,
                                     move == 1 ? CT_OBJECTIVE_REDUCTION : g.game.kind, &p.F,
                                     g.labels, &again, NULL));
         assert_true(value == again);
@@ -383,8 +386,8 @@ static void test_empty_classes_change_nothing(void **state)
         tiny_game g;
         tiny_game_open(&g, tiny_config("objective.kind=multi", "device=ref", "precision=f64", NULL),
                        i == 0 ? 3 : 7);
-        expect_ok(ct_game_max_move(&g.game, g.labels, false, &values[i][0]));
-        expect_ok(ct_game_min_move(&g.game, g.labels, &values[i][1]));
+        expect_ok(tiny_max_move(&g.game, false, &values[i][0]));
+        expect_ok(tiny_min_move(&g.game, &values[i][1]));
         tiny_game_close(&g);
     }
     assert_true(values[0][0] == values[1][0] && values[0][1] == values[1][1]);
@@ -393,12 +396,11 @@ static void test_empty_classes_change_nothing(void **state)
 static void test_label_out_of_range(void **state)
 {
     tiny_game g;
-    double value;
 
     (void)state;
     tiny_game_open(&g, tiny_config("objective.kind=multi", NULL), 3);
     g.labels[5] = 3;
-    expect_fail(ct_game_max_move(&g.game, g.labels, false, &value), CSCTRL_E_INVALID,
+    expect_fail(ct_game_load_labels(&g.game, g.labels), CSCTRL_E_INVALID,
                 "label 3 of image 5 is not in 0..2");
     tiny_game_close(&g);
 }

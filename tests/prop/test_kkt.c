@@ -18,13 +18,12 @@ typedef struct solve {
     ct_csc_pass pass;
     ct_power power;
     ct_plan *plan;
+    double eta;
 } solve;
 
 /* eta as in training: from the power iteration at the layer's own size. */
 static void open_solve(kit *k, solve *s, const ct_geom *g, ct_prox prox)
 {
-    double lambda_max = 0;
-
     s->dict = kit_dictionary(k, g);
     KIT_OK(k->ex->ops->unit_atoms(k->ex, &s->dict.W));
     KIT_OK(k->ex->ops->conv_pack(k->ex, &s->dict.conv, &s->dict.W));
@@ -37,8 +36,8 @@ static void open_solve(kit *k, solve *s, const ct_geom *g, ct_prox prox)
     s->power.conv.packed = kit_bytes(k, s->power.conv.packed_bytes);
     s->power.conv.scratch = kit_bytes(k, s->power.conv.scratch_bytes);
     ct_csc_pass_bind(&s->pass, &s->layer);
-    KIT_OK(ct_power_iterate(k->ex, &s->power, &s->dict.W, 200, &lambda_max));
-    s->layer.prox.eta = 0.9 / lambda_max;
+    KIT_OK(ct_power_iterate(k->ex, &s->power, &s->dict.W, 200, 0.9, &s->eta));
+    s->layer.prox.eta = &s->eta;
 }
 
 static void close_solve(kit *k, solve *s)

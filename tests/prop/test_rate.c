@@ -8,6 +8,7 @@
 
 #include "grad/kit.h"
 #include "objective/rate_reduction.h"
+#include "support/measure.h"
 
 enum { MOST = 64, CLASSES = 5 };
 
@@ -33,7 +34,7 @@ static double objective_of(kit *k, ct_objective_kind kind, const ct_tensor *F,
 
     KIT_OK(ct_objective_create(k->ex, &objective, n, (int)F->shape[1], CLASSES, 0.5, gamma));
     objective.scratch = kit_bytes(k, objective.scratch_bytes);
-    KIT_OK(ct_objective_eval(k->ex, &objective, kind, F, labels, &value, NULL));
+    KIT_OK(measure_objective(k->ex, &objective, kind, F, labels, &value, NULL));
     ct_objective_destroy(&objective);
     return value;
 }
@@ -42,13 +43,17 @@ static double rate_of(kit *k, const ct_tensor *Z, double eps2)
 {
     int32_t rows[MOST];
     const ct_rate_term term = {.weight = 1, .rows = rows, .count = (int32_t)Z->shape[0]};
-    void *scratch =
-        kit_bytes(k, k->ex->ops->rate_scratch(k->ex, (int)Z->shape[0], (int)Z->shape[1]));
+    const int m = (int)Z->shape[0], d = (int)Z->shape[1];
+    ct_rate_terms terms = {.list = &term, .count = 1};
+    size_t loaded = 0, scratch = 0;
     double value = NAN;
 
+    k->ex->ops->rate_bytes(k->ex, m, d, 1, m, &loaded, &scratch);
+    terms.loaded = kit_bytes(k, loaded);
     for (int32_t i = 0; i < term.count; i++)
         rows[i] = i;
-    KIT_OK(k->ex->ops->rate_terms(k->ex, Z, eps2, &term, 1, &value, NULL, scratch));
+    KIT_OK(k->ex->ops->rate_load(k->ex, m, d, eps2, &terms));
+    KIT_OK(k->ex->ops->rate_terms(k->ex, Z, eps2, &terms, &value, NULL, kit_bytes(k, scratch)));
     return value;
 }
 

@@ -63,11 +63,11 @@ static void play(tiny_game *g, const char *threads)
     tiny_game_open(
         g, tiny_config(threads, "model.layers=16x4s2p1 32x4s2p1 16x2s1p0", "precision=f32", NULL),
         TINY_CLASSES);
-    expect_ok(ct_game_max_move(&g->game, g->labels, false, &value));
-    expect_ok(ct_optim_step(&g->optim, CT_ENCODER, 1e-3));
+    expect_ok(tiny_max_move(&g->game, false, &value));
+    expect_ok(tiny_update(&g->optim, CT_ENCODER, 1e-3));
     expect_ok(ct_game_follow(&g->game, CT_ENCODER));
-    expect_ok(ct_game_min_move(&g->game, g->labels, &value));
-    expect_ok(ct_optim_step(&g->optim, CT_DECODER, 1e-3));
+    expect_ok(tiny_min_move(&g->game, &value));
+    expect_ok(tiny_update(&g->optim, CT_DECODER, 1e-3));
 }
 
 static void test_game(void **state)

@@ -54,37 +54,86 @@ void op_close(const char *what, double a, double b, double tolerance)
         fail_msg("%s: %.17g, expected %.17g", what, a, b);
 }
 
+/* Of the case that runs: what its tensors' memory is reached by. */
+static ct_exec *current;
+
+static void *element(const ct_tensor *t, int64_t i)
+{
+    return (unsigned char *)t->data + (size_t)i * csctrl_dtype_size(t->dtype);
+}
+
 double op_get(const ct_tensor *t, int64_t i)
 {
-    return t->dtype == CSCTRL_F64 ? ((const double *)t->data)[i]
-                                  : (double)((const float *)t->data)[i];
+    double wide = 0;
+    float narrow = 0;
+
+    if (t->dtype == CSCTRL_F64)
+        OP_OK(current->ops->download(current, &wide, element(t, i), sizeof wide));
+    else
+        OP_OK(current->ops->download(current, &narrow, element(t, i), sizeof narrow));
+    return t->dtype == CSCTRL_F64 ? wide : (double)narrow;
 }
 
 void op_set(const ct_tensor *t, int64_t i, double value)
 {
+    const float narrow = (float)value;
+
     if (t->dtype == CSCTRL_F64)
-        ((double *)t->data)[i] = value;
+        OP_OK(current->ops->upload(current, element(t, i), &value, sizeof value));
     else
-        ((float *)t->data)[i] = (float)value;
+        OP_OK(current->ops->upload(current, element(t, i), &narrow, sizeof narrow));
+}
+
+/* All of t, as its own type; to be freed. */
+static void *fetch(const ct_tensor *t)
+{
+    void *host = ct_alloc(ct_tensor_bytes(t) + 1);
+
+    assert_non_null(host);
+    OP_OK(current->ops->download(current, host, t->data, ct_tensor_bytes(t)));
+    return host;
 }
 
 void *op_memory(op_run *run, size_t bytes)
 {
     assert_true(run->block_count < MAX_BLOCKS);
     block *b = &run->blocks[run->block_count++];
-    b->base = ct_alloc(bytes + 2 * GUARD);
+    unsigned char *const pattern = ct_alloc(bytes + 2 * GUARD);
+    void *base = NULL;
+
+    assert_non_null(pattern);
+    memset(pattern, GUARD_BYTE, bytes + 2 * GUARD);
+    OP_OK(current->ops->mem_alloc(current, bytes + 2 * GUARD, &base));
+    OP_OK(current->ops->upload(current, base, pattern, bytes + 2 * GUARD));
+    ct_free(pattern);
+    b->base = base;
     b->bytes = bytes;
-    assert_non_null(b->base);
-    memset(b->base, GUARD_BYTE, bytes + 2 * GUARD);
     return b->base + GUARD;
+}
+
+void *op_put(op_run *run, const void *host, size_t bytes)
+{
+    void *const memory = op_memory(run, bytes);
+
+    OP_OK(current->ops->upload(current, memory, host, bytes));
+    return memory;
+}
+
+void op_fetch(const op_run *run, void *host, const void *memory, size_t bytes)
+{
+    OP_OK(run->ex->ops->download(run->ex, host, memory, bytes));
 }
 
 static void check_guards(const block *b)
 {
+    unsigned char front[GUARD], back[GUARD];
+
+    OP_OK(current->ops->download(current, front, b->base, GUARD));
+    OP_OK(current->ops->download(current, back, b->base + GUARD + b->bytes, GUARD));
     for (int i = 0; i < GUARD; i++)
-        if (b->base[i] != GUARD_BYTE || b->base[GUARD + b->bytes + (size_t)i] != GUARD_BYTE)
+        if (front[i] != GUARD_BYTE || back[i] != GUARD_BYTE)
             fail_msg("a buffer of %zu bytes was overrun at its %s", b->bytes,
-                     b->base[i] != GUARD_BYTE ? "front" : "back");
+                     front[i] != GUARD_BYTE ? "front" : "back");
 }
 
 static ct_tensor new_tensor(op_run *run, int ndim, const int64_t *shape)
@@ -95,13 +144,30 @@ static ct_tensor new_tensor(op_run *run, int ndim, const int64_t *shape)
     return t;
 }
 
+/* NaN without a source of random numbers. */
+static void fill(const ct_tensor *t, const ct_rng *rng, double scale)
+{
+    void *const host = ct_alloc(ct_tensor_bytes(t) + 1);
+
+    assert_non_null(host);
+    for (int64_t i = 0; i < csctrl_tensor_count(t); i++) {
+        const float value =
+            rng != NULL ? (float)(scale * ct_rng_normal(rng, (uint64_t)i)) : (float)NAN;
+        if (t->dtype == CSCTRL_F64)
+            ((double *)host)[i] = (double)value;
+        else
+            ((float *)host)[i] = value;
+    }
+    OP_OK(current->ops->upload(current, t->data, host, ct_tensor_bytes(t)));
+    ct_free(host);
+}
+
 ct_tensor op_input(op_run *run, double scale, int ndim, const int64_t *shape)
 {
     const ct_tensor t = new_tensor(run, ndim, shape);
     const ct_rng rng = ct_rng_make(1, CT_RNG_TEST, run->inputs++);
 
-    for (int64_t i = 0; i < csctrl_tensor_count(&t); i++)
-        op_set(&t, i, (double)(float)(scale * ct_rng_normal(&rng, (uint64_t)i)));
+    fill(&t, &rng, scale);
     return t;
 }
 
@@ -109,8 +175,7 @@ ct_tensor op_output(op_run *run, int ndim, const int64_t *shape)
 {
     const ct_tensor t = new_tensor(run, ndim, shape);
 
-    for (int64_t i = 0; i < csctrl_tensor_count(&t); i++)
-        op_set(&t, i, (double)NAN);
+    fill(&t, NULL, 0);
     return t;
 }
 
@@ -154,9 +219,12 @@ static double *keep(op_run *run, const char *name, int64_t count)
 void op_keep(op_run *run, const char *name, const ct_tensor *t)
 {
     double *values = keep(run, name, csctrl_tensor_count(t));
+    void *const host = fetch(t);
 
     for (int64_t i = 0; i < csctrl_tensor_count(t); i++)
-        values[i] = op_get(t, i);
+        values[i] = t->dtype == CSCTRL_F64 ? ((const double *)host)[i]
+                                           : (double)((const float *)host)[i];
+    ct_free(host);
 }
 
 void op_keep_number(op_run *run, const char *name, double value)
@@ -170,15 +238,17 @@ static op_run *start(const ct_exec_options *options, op_case *test, const void *
 
     assert_non_null(run);
     op_ok(ct_exec_create(&run->ex, options), "ct_exec_create");
+    current = run->ex;
     test(run, params);
     return run;
 }
 
 static void finish(op_run *run)
 {
+    current = run->ex;
     for (int i = 0; i < run->block_count; i++) {
         check_guards(&run->blocks[i]);
-        ct_free(run->blocks[i].base);
+        run->ex->ops->mem_free(run->ex, run->blocks[i].base);
     }
     for (int i = 0; i < run->result_count; i++)
         ct_free(run->results[i].values);
@@ -247,6 +317,25 @@ static void check_cpu(const char *label, bool bf16, op_case *test, const void *p
     }
 }
 
+/* On the GPU, or the host's emulation of one: "skipped" where there is neither. */
+static void check_cuda(const char *label, bool bf16, op_case *test, const void *params,
+                       const op_run *oracle, double tolerance)
+{
+    static bool told;
+    const ct_exec_options cuda = {.device = "cuda", .dtype = CSCTRL_F32, .bf16 = bf16};
+    ct_exec *ex = NULL;
+    const bool usable = ct_exec_create(&ex, &cuda) == CSCTRL_OK;
+
+    ct_exec_destroy(&ex);
+    if (usable)
+        check_one(label, &cuda, test, params, oracle, tolerance);
+    else if (getenv("CSCTRL_TEST_CUDA") != NULL)
+        fail_msg("%s", csctrl_last_error());
+    else if (!told)
+        print_message("cuda: skipped: %s\n", csctrl_last_error());
+    told = !usable;
+}
+
 static op_run *run_oracle(op_case *test, const void *params)
 {
     return start(&(ct_exec_options){.device = "ref", .dtype = CSCTRL_F64}, test, params);
@@ -259,6 +348,7 @@ void op_check(const char *label, op_case *test, const void *params, double toler
 
     check_one(label, &ref, test, params, oracle, tolerance);
     check_cpu(label, false, test, params, oracle, tolerance);
+    check_cuda(label, false, test, params, oracle, tolerance);
     finish(oracle);
 }
 
@@ -267,6 +357,7 @@ void op_check_bf16(const char *label, op_case *test, const void *params, double 
     op_run *oracle = run_oracle(test, params);
 
     check_cpu(label, true, test, params, oracle, tolerance);
+    check_cuda(label, true, test, params, oracle, tolerance);
     finish(oracle);
 }
 

@@ -24,8 +24,10 @@ ct_tensor op_output(op_run *run, int ndim, const int64_t *shape);
     op_output((run), (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),              \
               (const int64_t[]){__VA_ARGS__})
 
-/* Uninitialised working memory, guarded. */
+/* Uninitialised working memory, guarded; with the bytes of the host's; and those of it. */
 void *op_memory(op_run *run, size_t bytes);
+void *op_put(op_run *run, const void *host, size_t bytes);
+void op_fetch(const op_run *run, void *host, const void *memory, size_t bytes);
 
 /* The geometry of a convolution, its code side worked out. */
 typedef struct op_conv_shape {
@@ -47,7 +49,7 @@ void op_set(const ct_tensor *t, int64_t i, double value);
 /* Run the case on every backend and instruction set against the oracle; fails the cmocka test. */
 void op_check(const char *label, op_case *test, const void *params, double tolerance);
 
-/* The same on cpu with precision bf16. */
+/* The same on cpu and cuda with precision bf16. */
 void op_check_bf16(const char *label, op_case *test, const void *params, double tolerance);
 
 /* Option `tune` of cpu in the checks that follow; NULL: none. Not copied. */

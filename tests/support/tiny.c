@@ -67,18 +67,46 @@ void tiny_game_open(tiny_game *g, csctrl_config *config, int classes)
     expect_ok(ct_model_begin(&g->model, config, (int)csctrl_config_int(config, "train.batch"), true,
                              csctrl_config_real(config, "optim.ema") > 0.0, NULL));
     expect_ok(ct_game_create(&g->game, g->model, NULL, classes));
-    ct_optim_create(&g->optim, g->model);
+    expect_ok(ct_optim_create(&g->optim, g->model));
     expect_ok(ct_model_finish(g->model));
     ct_game_bind(&g->game);
     for (int i = 0; i < TINY_BATCH; i++)
         g->labels[i] = i % TINY_CLASSES;
     csctrl_tensor images = tiny_images(TINY_BATCH, g->model->arch.channels, 1);
-    expect_ok(ct_game_load(&g->game, &images));
+    expect_ok(ct_game_load(&g->game, &images, g->labels));
     tiny_free(&images);
+}
+
+csctrl_status tiny_max_move(ct_game *game, bool rate_only, double *value)
+{
+    CT_TRY(ct_game_max_move(game, rate_only));
+    return ct_game_value(game, CT_ENCODER, value);
+}
+
+csctrl_status tiny_min_move(ct_game *game, double *value)
+{
+    CT_TRY(ct_game_min_move(game));
+    return ct_game_value(game, CT_DECODER, value);
+}
+
+csctrl_status tiny_update(ct_optim *optim, ct_player player, double lr)
+{
+    CT_TRY(ct_optim_load(optim, &(ct_move){player, lr}, 1));
+    CT_TRY(ct_optim_step(optim, 0));
+    return ct_optim_check(optim, 0);
+}
+
+double tiny_eta(const csctrl_model *model, int layer)
+{
+    double eta = 0.0;
+
+    expect_ok(ct_model_get_eta(model, layer, &eta));
+    return eta;
 }
 
 void tiny_game_close(tiny_game *g)
 {
+    ct_optim_destroy(&g->optim);
     ct_game_destroy(&g->game);
     csctrl_model_destroy(&g->model);
     csctrl_config_destroy(&g->config);

@@ -31,6 +31,14 @@ typedef struct tiny_game {
 void tiny_game_open(tiny_game *g, csctrl_config *config, int classes);
 void tiny_game_close(tiny_game *g);
 
+/* One move of a game with its objective; one update with its check. */
+csctrl_status tiny_max_move(ct_game *game, bool rate_only, double *value);
+csctrl_status tiny_min_move(ct_game *game, double *value);
+csctrl_status tiny_update(ct_optim *optim, ct_player player, double lr);
+
+/* Step size of a layer. */
+double tiny_eta(const csctrl_model *model, int layer);
+
 /* f32[n, channels, 8, 8] of random numbers in [-1, 1]; n x d zeros; owned: tiny_free. */
 csctrl_tensor tiny_images(int64_t n, int channels, uint32_t seed);
 csctrl_tensor tiny_features(int64_t n, int64_t d);

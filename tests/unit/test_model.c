@@ -394,10 +394,10 @@ static void test_most_layers(void **state)
         tiny_game_open(&g, tiny_config("data.size=8", layers, tied[i], "model.lambda=0.001", NULL),
                        3);
         assert_int_equal(g.model->param_count, (size_t)(9 + i) * CSCTRL_MAX_LAYERS - 4);
-        expect_ok(ct_game_max_move(&g.game, g.labels, false, &value));
-        expect_ok(ct_optim_step(&g.optim, CT_ENCODER, 0.001));
-        expect_ok(ct_game_min_move(&g.game, g.labels, &value));
-        expect_ok(ct_optim_step(&g.optim, CT_DECODER, 0.001));
+        expect_ok(tiny_max_move(&g.game, false, &value));
+        expect_ok(tiny_update(&g.optim, CT_ENCODER, 0.001));
+        expect_ok(tiny_min_move(&g.game, &value));
+        expect_ok(tiny_update(&g.optim, CT_DECODER, 0.001));
         tiny_game_close(&g);
     }
 }

@@ -35,8 +35,8 @@ static void fill(csctrl_model *m, double offset)
             if (m->averaged)
                 tiny_set(&m->params[i].average, j, -value);
         }
-    for (int l = 0; l < m->arch.depth; l++)
-        m->layers[l].csc.prox.eta = (1.0 + l) / 7.0;
+    for (int l = 0; l < m->arch.depth && m->arch.kind == CT_ARCH_CSC; l++)
+        tiny_set(&m->layers[l].eta, 0, (1.0 + l) / 7.0);
     m->step = 123;
     m->classes = 5;
 }
@@ -72,7 +72,7 @@ static void test_round_trip(void **state)
             assert_memory_equal(from->average.data, to->average.data, bytes);
         }
         for (int l = 0; l < a->arch.depth && a->arch.kind == CT_ARCH_CSC; l++)
-            assert_true(a->layers[l].csc.prox.eta == b->layers[l].csc.prox.eta);
+            assert_true(tiny_eta(a, l) == tiny_eta(b, l));
         assert_int_equal(b->step, 123);
         assert_int_equal(b->classes, 5);
         expect_ok(ct_model_write(b, again));

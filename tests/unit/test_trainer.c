@@ -293,15 +293,15 @@ static void expect_learning(const char *const *texts)
 
     tiny_game_open(&g, tiny_config_list(texts), TINY_CLASSES);
     for (int i = 0; i < MOVES; i++) {
-        expect_ok(ct_game_max_move(&g.game, g.labels, false, &value));
-        expect_ok(ct_optim_step(&g.optim, CT_ENCODER, 0.003));
+        expect_ok(tiny_max_move(&g.game, false, &value));
+        expect_ok(tiny_update(&g.optim, CT_ENCODER, 0.003));
         first = i == 0 ? value : first;
     }
     print_message("%s: encoder %.3f -> %.3f", texts[0], first, value);
     assert_true(value > 1.05 * first);
     for (int i = 0; i < MOVES; i++) {
-        expect_ok(ct_game_min_move(&g.game, g.labels, &value));
-        expect_ok(ct_optim_step(&g.optim, CT_DECODER, 0.003));
+        expect_ok(tiny_min_move(&g.game, &value));
+        expect_ok(tiny_update(&g.optim, CT_DECODER, 0.003));
         first = i == 0 ? value : first;
     }
     print_message(", decoder %.3f -> %.3f\n", first, value);

@@ -46,15 +46,24 @@ static void choose_kernels(ct_isa isa, bool bf16, ct_cpu *cpu)
 
 ct_shrink ct_cpu_shrink(const ct_prox *prox, double beta)
 {
-    const float threshold = (float)(prox->lambda * prox->eta);
+    const float threshold = (float)(prox->lambda * *prox->eta);
 
     return (ct_shrink){
-        .eta = (float)prox->eta,
-        .scale = (float)(1 / (1 + prox->mu * prox->eta)),
+        .eta = (float)*prox->eta,
+        .scale = (float)(1 / (1 + prox->mu * *prox->eta)),
         .threshold = threshold,
         .lower = prox->nonneg ? INFINITY : threshold,
         .beta = (float)beta,
     };
+}
+
+static void close_exec(ct_exec *ex)
+{
+    ct_cpu *cpu = ex->state;
+
+    ct_dnnl_destroy(&cpu->dnnl);
+    ct_tune_destroy(&cpu->tune);
+    ct_free(cpu);
 }
 
 csctrl_status ct_cpu_init(ct_exec *ex)
@@ -78,21 +87,13 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     CT_GOTO(status, ct_dnnl_create(&cpu->dnnl, ex->isa));
     ex->ops = &cpu->ops;
     ex->state = cpu;
+    ex->close = close_exec;
     cpu = NULL;
 done:
     if (cpu != NULL)
         ct_tune_destroy(&cpu->tune);
     ct_free(cpu);
     return status;
-}
-
-void ct_cpu_exit(ct_exec *ex)
-{
-    ct_cpu *cpu = ex->state;
-
-    ct_dnnl_destroy(&cpu->dnnl);
-    ct_tune_destroy(&cpu->tune);
-    ct_free(cpu);
 }
 
 void ct_cpu_use_threads(const ct_exec *ex)

@@ -429,12 +429,12 @@ static void step_backward_image(const ct_exec *ex, const ct_direct *d, const flo
     const ct_loops *loops = ct_cpu_loops(ex);
     const int64_t pixels = (int64_t)d->g.h * d->g.w * d->g.c;
     const int64_t codes = (int64_t)d->g.oh * d->g.ow * d->g.atoms;
-    const float eta = (float)g->prox.eta;
+    const float eta = (float)*g->prox.eta;
     float *gs = ct_cpu_at(g->dz, n), *q = ct_cpu_at(g->q, n);
     const ct_gate_args gate = {.gate = ct_cpu_at(g->z, n),
                                .from = gs,
                                .to = gs,
-                               .factor = (float)(g->prox.eta / (1 + g->prox.mu * g->prox.eta))};
+                               .factor = (float)(*g->prox.eta / (1 + g->prox.mu * *g->prox.eta))};
 
     loops->gate(&gate, 0, codes);
     if (g->dW != NULL)

@@ -1,6 +1,7 @@
 /* cpu_elementwise.c - element-wise operations, layout changes and reductions to a number. */
 
 #include "backend/cpu/cpu.h"
+#include "backend/update.h"
 
 enum { CHUNK = 1 << 14 };
 
@@ -25,15 +26,15 @@ static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
                });
 }
 
-static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, double scale,
-                                         const ct_tensor *z, const ct_tensor *dz, ct_tensor *g)
+static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, const ct_tensor *z,
+                                         const ct_tensor *dz, ct_tensor *g)
 {
     return run(ex, z, ct_cpu_loops(ex)->gate,
                &(ct_gate_args){
                    .gate = z->data,
                    .from = dz->data,
                    .to = g->data,
-                   .factor = (float)(scale / (1 + prox->mu * prox->eta)),
+                   .factor = (float)(*prox->eta / (1 + prox->mu * *prox->eta)),
                });
 }
 
@@ -72,24 +73,29 @@ static csctrl_status fill(ct_exec *ex, double value, ct_tensor *x)
     return run(ex, x, ct_cpu_loops(ex)->fill, &(ct_fill_args){.x = x->data, .value = (float)value});
 }
 
-static csctrl_status adam(ct_exec *ex, const ct_adam *adam, ct_tensor *p, const ct_tensor *g,
-                          ct_tensor *m, ct_tensor *v)
+static csctrl_status adam(ct_exec *ex, const ct_adam *s, double grad_scale, const ct_update *u)
 {
-    return run(ex, p, ct_cpu_loops(ex)->adam,
+    return run(ex, u->p, ct_cpu_loops(ex)->adam,
                &(ct_adam_args){
-                   .p = p->data,
-                   .m = m->data,
-                   .v = v->data,
-                   .g = g->data,
-                   .grad_scale = (float)adam->grad_scale,
-                   .beta1 = (float)adam->beta1,
-                   .beta2 = (float)adam->beta2,
-                   .rest1 = (float)(1 - adam->beta1),
-                   .rest2 = (float)(1 - adam->beta2),
-                   .step = (float)(adam->lr / adam->bias1),
-                   .inv_bias2 = (float)(1 / adam->bias2),
-                   .eps = (float)adam->eps,
+                   .p = u->p->data,
+                   .m = u->m->data,
+                   .v = u->v->data,
+                   .g = u->g->data,
+                   .grad_scale = (float)grad_scale,
+                   .beta1 = (float)s->beta1,
+                   .beta2 = (float)s->beta2,
+                   .rest1 = (float)(1 - s->beta1),
+                   .rest2 = (float)(1 - s->beta2),
+                   .step = (float)(s->lr / s->bias1),
+                   .inv_bias2 = (float)(1 / s->bias2),
+                   .eps = (float)s->eps,
                });
+}
+
+static csctrl_status update(ct_exec *ex, const ct_adam *s, const ct_update *updates, int count,
+                            double *norm)
+{
+    return ct_update_by_ops(ex, s, updates, count, norm, adam);
 }
 
 /* [n, rows, cols] -> [n, cols, rows] */
@@ -140,7 +146,7 @@ void ct_cpu_fill_elementwise(ct_ops *ops)
     ops->act_backward = act_backward;
     ops->axpby = axpby;
     ops->fill = fill;
-    ops->adam = adam;
+    ops->update = update;
     ops->to_nhwc = to_nhwc;
     ops->to_nchw = to_nchw;
     ops->sum_squares = sum_squares;

@@ -31,13 +31,17 @@ static size_t matrix(int rows, int cols)
     return (size_t)(ct_rate_rows(rows) * ct_rate_pitch(cols));
 }
 
-static size_t rate_scratch(ct_exec *ex, int m, int d)
+static void rate_bytes(ct_exec *ex, int m, int d, int terms, int64_t rows, size_t *loaded,
+                       size_t *scratch)
 {
     const int s = m < d ? m : d;
 
     (void)ex;
-    return ct_sweep_count(s) * sizeof(double) +
-           (2 * matrix(m, d) + matrix(d, s) + 4 * matrix(s, s)) * sizeof(float);
+    (void)terms;
+    (void)rows;
+    *loaded = 0; /* rate_load is ref's */
+    *scratch = ct_sweep_count(s) * sizeof(double) +
+               (2 * matrix(m, d) + matrix(d, s) + 4 * matrix(s, s)) * sizeof(float);
 }
 
 /* Rows of a product, which are added to rows of dF where `rows` tells which. */
@@ -220,9 +224,10 @@ static csctrl_status check_finite(ct_exec *ex, const ct_tensor *F)
 }
 
 static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
-                                const ct_rate_term *terms, int count, double *values, ct_tensor *dF,
+                                const ct_rate_terms *terms, double *values, ct_tensor *dF,
                                 void *scratch)
 {
+    const ct_rate_term *const list = terms->list;
     group g = {.ex = ex,
                .loops = ((const ct_cpu *)ex->state)->rates,
                .d = (int)F->shape[F->ndim - 1],
@@ -230,12 +235,12 @@ static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
                .dF = dF == NULL ? NULL : dF->data};
 
     CT_TRY(check_finite(ex, F));
-    for (int j = 0; j < count; j += g.size) {
-        g.size = group_size(terms + j, count - j, g.d);
-        g.terms = terms + j;
+    for (int j = 0; j < terms->count; j += g.size) {
+        g.size = group_size(list + j, terms->count - j, g.d);
+        g.terms = list + j;
         g.values = values + j;
         values[j] = 0;
-        if (terms[j].count > 0)
+        if (list[j].count > 0)
             rate_group(&g, F->data, scratch);
         for (int i = j; i < j + g.size; i++)
             if (!isfinite(values[i]))
@@ -248,6 +253,6 @@ static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
 
 void ct_cpu_fill_rate(ct_ops *ops)
 {
-    ops->rate_scratch = rate_scratch;
+    ops->rate_bytes = rate_bytes;
     ops->rate_terms = rate_terms;
 }

@@ -202,7 +202,8 @@ static void release(ct_exec *ex, trial *t)
     ex->ops->conv_destroy(ex, &t->conv);
 }
 
-static const ct_prox prox = {.eta = 0.3, .lambda = 0.1, .nonneg = true};
+static const double eta = 0.3;
+static const ct_prox prox = {.eta = &eta, .lambda = 0.1, .nonneg = true};
 
 static csctrl_status forward(ct_exec *ex, trial *t)
 {

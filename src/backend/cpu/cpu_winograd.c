@@ -334,14 +334,14 @@ void ct_winograd_step(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
 void ct_winograd_step_backward(ct_exec *ex, const ct_winograd *w, const ct_conv *conv,
                                const ct_csc_step_grad *g)
 {
-    const float slope = (float)(1 / (1 + g->prox.mu * g->prox.eta));
+    const float slope = (float)(1 / (1 + g->prox.mu * *g->prox.eta));
     stage s = begin_stages(ex, w, conv);
 
     for (int first = 0; next_chunk(&s, &first);) {
         code_in(&s, s.m.P,
                 (ct_code_in){.code = ct_cpu_at(g->dz, first),
                              .gate = ct_cpu_at(g->z, first),
-                             .factor = (float)g->prox.eta * slope});
+                             .factor = (float)*g->prox.eta * slope});
         if (g->dx != NULL || g->y != NULL) {
             to_image(&s);
             image_side(&s, (ct_image_side){.adjoint = true,

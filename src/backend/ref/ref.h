@@ -20,7 +20,7 @@ void REF(fill_csc)(ct_ops *ops);
 void REF(fill_norm)(ct_ops *ops);
 void REF(fill_elementwise)(ct_ops *ops);
 void REF(fill_rate)(ct_ops *ops);
-void REF(fill_adam)(ct_ops *ops);
+void REF(fill_optim)(ct_ops *ops);
 
 /* All of them, for both types and whichever of the two is compiled. */
 void ct_ref_f32_fill(ct_ops *ops);

@@ -210,6 +210,20 @@ static csctrl_status unit_atoms(ct_exec *ex, ct_tensor *W)
     return CSCTRL_OK;
 }
 
+static csctrl_status unit(ct_exec *ex, const ct_tensor *v, ct_tensor *u, double scale, double *eta)
+{
+    const int64_t count = csctrl_tensor_count(v);
+    double squares = 0;
+
+    CT_TRY(ex->ops->sum_squares(ex, v, &squares));
+    const double norm = sqrt(squares);
+    for (int64_t i = 0; i < count && u != NULL; i++)
+        out(u)[i] = (real)(squares == 0 ? 1 / sqrt((double)count) : (double)in(v)[i] / norm);
+    if (eta != NULL)
+        *eta = scale / norm;
+    return CSCTRL_OK;
+}
+
 void REF(fill_conv)(ct_ops *ops)
 {
     ops->conv_create = conv_create;
@@ -219,4 +233,5 @@ void REF(fill_conv)(ct_ops *ops)
     ops->synthesis = synthesis;
     ops->dict_grad = dict_grad;
     ops->unit_atoms = unit_atoms;
+    ops->unit = unit;
 }

@@ -5,7 +5,7 @@
 /* Comparisons are turned so that a NaN passes through. */
 static double prox_value(const ct_prox *p, double v)
 {
-    const double threshold = p->lambda * p->eta, scale = 1 / (1 + p->mu * p->eta);
+    const double threshold = p->lambda * *p->eta, scale = 1 / (1 + p->mu * *p->eta);
 
     if (v <= threshold && (p->nonneg || v >= -threshold))
         return 0;
@@ -21,7 +21,7 @@ static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
     (void)ex;
     for (int64_t i = 0; i < count; i++) {
         const double from = y == NULL ? 0 : (double)in(y)[i];
-        const double z = prox_value(prox, from + prox->eta * (double)in(grad)[i]);
+        const double z = prox_value(prox, from + *prox->eta * (double)in(grad)[i]);
         if (y_next != NULL)
             out(y_next)[i] = (real)(z + beta * (z - (double)in(z_prev)[i]));
         out(z_next)[i] = (real)z;
@@ -29,11 +29,11 @@ static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
     return CSCTRL_OK;
 }
 
-static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, double scale,
-                                         const ct_tensor *z, const ct_tensor *dz, ct_tensor *g)
+static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, const ct_tensor *z,
+                                         const ct_tensor *dz, ct_tensor *g)
 {
     const int64_t count = csctrl_tensor_count(z);
-    const double slope = scale / (1 + prox->mu * prox->eta);
+    const double slope = *prox->eta / (1 + prox->mu * *prox->eta);
 
     (void)ex;
     for (int64_t i = 0; i < count; i++)

@@ -2,6 +2,11 @@
 #include "backend/ref/ref.h"
 #include "base/mem.h"
 
+static void close_exec(ct_exec *ex)
+{
+    ct_free(ex->state);
+}
+
 csctrl_status ct_ref_init(ct_exec *ex)
 {
     ct_ops *ops = ct_calloc(1, sizeof *ops);
@@ -14,12 +19,8 @@ csctrl_status ct_ref_init(ct_exec *ex)
         ct_ref_f32_fill(ops);
     ex->ops = ops;
     ex->state = ops;
+    ex->close = close_exec;
     ex->name = "ref";
     ex->isa = CT_ISA_PORTABLE;
     return CSCTRL_OK;
-}
-
-void ct_ref_exit(ct_exec *ex)
-{
-    ct_free(ex->state);
 }

@@ -7,12 +7,27 @@
 
 #include "backend/ref/ref.h"
 
-static size_t rate_scratch(ct_exec *ex, int m, int d)
+static void rate_bytes(ct_exec *ex, int m, int d, int terms, int64_t rows, size_t *loaded,
+                       size_t *scratch)
 {
     const size_t small = (size_t)(m < d ? m : d);
 
     (void)ex;
-    return ((size_t)m * (size_t)d + small * small) * sizeof(double);
+    (void)terms;
+    (void)rows;
+    *loaded = 0;
+    *scratch = ((size_t)m * (size_t)d + small * small) * sizeof(double);
+}
+
+/* They are read from the caller's list each time. */
+static csctrl_status rate_load(ct_exec *ex, int m, int d, double eps2, const ct_rate_terms *terms)
+{
+    (void)ex;
+    (void)m;
+    (void)d;
+    (void)eps2;
+    (void)terms;
+    return CSCTRL_OK;
 }
 
 /* G = I + alpha V V^T for s vectors of n numbers; vector i starts at Z[i * step], its numbers are
@@ -97,7 +112,7 @@ static double rate_term(const ct_tensor *F, double eps2, const ct_rate_term *ter
 }
 
 static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
-                                const ct_rate_term *terms, int count, double *values, ct_tensor *dF,
+                                const ct_rate_terms *terms, double *values, ct_tensor *dF,
                                 void *scratch)
 {
     (void)ex;
@@ -107,9 +122,9 @@ static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
                            "coding rate: feature %lld of row %lld is %g, expected a finite number",
                            (long long)(i % row_length(F)), (long long)(i / row_length(F)),
                            (double)in(F)[i]);
-    for (int j = 0; j < count; j++) {
-        const double rate =
-            terms[j].count == 0 ? 0 : rate_term(F, eps2, &terms[j], dF, (double *)scratch);
+    for (int j = 0; j < terms->count; j++) {
+        const ct_rate_term *term = &terms->list[j];
+        const double rate = term->count == 0 ? 0 : rate_term(F, eps2, term, dF, (double *)scratch);
         if (!isfinite(rate))
             return ct_fail(CSCTRL_E_NUMERIC,
                            "coding rate: term %d has no finite value: its features are too large",
@@ -121,6 +136,7 @@ static csctrl_status rate_terms(ct_exec *ex, const ct_tensor *F, double eps2,
 
 void REF(fill_rate)(ct_ops *ops)
 {
-    ops->rate_scratch = rate_scratch;
+    ops->rate_bytes = rate_bytes;
+    ops->rate_load = rate_load;
     ops->rate_terms = rate_terms;
 }

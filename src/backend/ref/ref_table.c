@@ -9,5 +9,5 @@ void REF(fill)(ct_ops *ops)
     REF(fill_norm)(ops);
     REF(fill_elementwise)(ops);
     REF(fill_rate)(ops);
-    REF(fill_adam)(ops);
+    REF(fill_optim)(ops);
 }

@@ -1,0 +1,113 @@
+/* cuda_csc.c - one FISTA step and its gradient (SPEC 1): products and, between them, one pass over
+ * memory each. */
+#include "backend/cuda/cuda.h"
+
+static ct_k_prox prox_of(const ct_prox *prox)
+{
+    return (ct_k_prox){prox->eta, prox->lambda, prox->mu, prox->nonneg};
+}
+
+static void *data_of(const ct_tensor *t)
+{
+    return t != NULL ? t->data : NULL;
+}
+
+static csctrl_status csc_update(ct_exec *ex, const ct_prox *prox, double beta,
+                                const ct_tensor *grad, const ct_tensor *y, const ct_tensor *z_prev,
+                                ct_tensor *z_next, ct_tensor *y_next)
+{
+    const ct_k_prox p = prox_of(prox);
+
+    CT_CUDA_TRY(ct_k_shrink(ct_cuda_queue(ex), ct_cuda_count(grad), &p, (float)beta, grad->data,
+                            false, data_of(y), data_of(z_prev), z_next->data, data_of(y_next)));
+    return CSCTRL_OK;
+}
+
+static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, const ct_tensor *z,
+                                         const ct_tensor *dz, ct_tensor *g)
+{
+    const ct_k_prox p = prox_of(prox);
+
+    CT_CUDA_TRY(ct_k_shrink_backward(ct_cuda_queue(ex), ct_cuda_count(z), &p, z->data, dz->data,
+                                     g->data, NULL));
+    return CSCTRL_OK;
+}
+
+/* r = x - A y where there is a y, for the caller and as an operand. */
+static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
+                              const ct_cuda_operands *at, const void **operand)
+{
+    const bool half = ct_cuda_is_half(ex);
+    float *const r = half && s->drop_r ? NULL : s->r->data;
+    const void *y = NULL;
+
+    if (s->y == NULL)
+        return ct_cuda_operand(ex, s->x, at->image[1], operand);
+    CT_TRY(ct_cuda_operand(ex, s->y, at->code[0], &y));
+    CT_TRY(ct_cuda_synthesise(ex, conv, y, at->image[0]));
+    CT_CUDA_TRY(ct_k_blend(ct_cuda_queue(ex), ct_cuda_count(s->x), 1, s->x->data, -1, at->image[0],
+                           half, r, half ? at->image[1] : NULL));
+    *operand = half ? at->image[1] : r;
+    return CSCTRL_OK;
+}
+
+static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *s)
+{
+    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
+    const ct_k_prox prox = prox_of(&s->prox);
+    const bool half = ct_cuda_is_half(ex);
+    void *const grad = half ? at.code[1] : s->z->data; /* A* r; in place in float */
+    const void *r = NULL;
+
+    CT_TRY(residual(ex, conv, s, &at, &r));
+    CT_TRY(ct_cuda_analyse(ex, conv, r, grad));
+    CT_CUDA_TRY(ct_k_shrink(ct_cuda_queue(ex), ct_cuda_count(s->z), &prox, (float)s->beta, grad,
+                            half, data_of(s->y), data_of(s->z_prev), s->z->data,
+                            data_of(s->y_next)));
+    return CSCTRL_OK;
+}
+
+/* gs takes the place of dz; q = A gs stays in scratch. */
+static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_step_grad *g)
+{
+    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
+    const bool half = ct_cuda_is_half(ex);
+    const int64_t codes = ct_cuda_count(g->z), pixels = ct_cuda_count(g->r);
+    const ct_k_prox prox = prox_of(&g->prox);
+    const void *const gs = half ? at.code[0] : g->dz->data;
+    void *const stream = ct_cuda_queue(ex);
+    void *const q = half ? at.image[1] : at.image[0];
+    const void *r = NULL, *y = NULL;
+
+    CT_CUDA_TRY(ct_k_shrink_backward(stream, codes, &prox, g->z->data, g->dz->data, g->dz->data,
+                                     half ? at.code[0] : NULL));
+    if (g->dW != NULL) {
+        CT_TRY(ct_cuda_operand(ex, g->r, at.image[0], &r));
+        CT_TRY(ct_cuda_add_dict_grad(ex, conv, 1, r, gs, g->dW));
+    }
+    if (g->dx == NULL && g->y == NULL)
+        return CSCTRL_OK;
+    CT_TRY(ct_cuda_synthesise(ex, conv, gs, q));
+    if (g->dx != NULL)
+        CT_CUDA_TRY(ct_k_blend(stream, pixels, 1, g->add_dx ? g->dx->data : NULL, 1, q, half,
+                               g->dx->data, NULL));
+    if (g->y == NULL)
+        return CSCTRL_OK;
+    if (g->dW != NULL) {
+        CT_TRY(ct_cuda_operand(ex, g->y, at.code[1], &y));
+        CT_TRY(ct_cuda_add_dict_grad(ex, conv, -1, q, y, g->dW));
+    }
+    void *const back = half ? at.code[1] : g->dy->data; /* A* q */
+    CT_TRY(ct_cuda_analyse(ex, conv, q, back));
+    CT_CUDA_TRY(
+        ct_k_step_backward(stream, codes, g->prox.eta, g->dz->data, back, half, g->dy->data));
+    return CSCTRL_OK;
+}
+
+void ct_cuda_fill_csc(ct_ops *ops)
+{
+    ops->csc_update = csc_update;
+    ops->csc_update_backward = csc_update_backward;
+    ops->csc_step = csc_step;
+    ops->csc_step_backward = csc_step_backward;
+}

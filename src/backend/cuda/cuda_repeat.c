@@ -1,0 +1,56 @@
+/* cuda_repeat.c - work that repeats is queued once as it comes, which plans and allocates what is
+ * still missing, once more to be recorded as a CUDA graph, and from then on as that graph. */
+#include "backend/cuda/cuda.h"
+
+typedef struct repetition {
+    int calls;
+    ct_cuda_graph *graph;
+} repetition;
+
+static csctrl_status record_graph(ct_exec *ex, repetition *r, csctrl_status (*call)(void *user),
+                                  void *user)
+{
+    ct_cuda_device *device = ct_cuda_of(ex)->device;
+
+    CT_TRY(ct_cuda_record(device));
+    const csctrl_status status = call(user);
+    const csctrl_status ended = ct_cuda_recorded(device, &r->graph);
+    CT_TRY(status);
+    return ended;
+}
+
+static csctrl_status repeat(ct_exec *ex, void **record, csctrl_status (*call)(void *user),
+                            void *user)
+{
+    repetition *r = *record;
+
+    if (r == NULL) {
+        r = *record = ct_cuda_library->calloc(1, sizeof *r);
+        if (r == NULL)
+            return CSCTRL_E_NOMEM;
+    }
+    /* Sums over ranks go through host memory, which a graph cannot. */
+    if (r->calls++ == 0 || (ex->norm_ranks != NULL && ex->norm_ranks->size > 1))
+        return call(user);
+    if (r->graph == NULL)
+        CT_TRY(record_graph(ex, r, call, user));
+    return ct_cuda_replay(ct_cuda_of(ex)->device, r->graph);
+}
+
+static void repeat_end(ct_exec *ex, void **record)
+{
+    repetition *r = *record;
+
+    (void)ex;
+    if (r == NULL)
+        return;
+    ct_cuda_graph_free(&r->graph);
+    ct_cuda_library->free(r);
+    *record = NULL;
+}
+
+void ct_cuda_fill_repeat(ct_ops *ops)
+{
+    ops->repeat = repeat;
+    ops->repeat_end = repeat_end;
+}
