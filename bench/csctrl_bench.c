@@ -2,10 +2,11 @@
  *
  *   csctrl_bench WORKLOAD CLASSES [KEY=VALUE ...]     keys are those of the config
  *
- * After one repetition to warm up it prints a line of JSON: images and floating-point operations
- * (as written, as executed) a repetition, and the resident memory before the workload. Then every
- * number on its standard input is answered by so many repetitions and a line with their seconds and
- * the peak of resident memory.
+ * After one repetition to warm up it prints a line of JSON: images, floating-point operations (as
+ * written, as executed) and bytes a repetition, the resident memory before the workload, and the
+ * backend's memory as planned. Then every number on its standard input is answered by so many
+ * repetitions and a line with their seconds and the peak of resident memory. A repetition ends when
+ * its results are there, also where the device works in its own time.
  */
 #define _DEFAULT_SOURCE
 #include <stdio.h>
@@ -26,6 +27,8 @@ typedef struct bench {
     int64_t images; /* a repetition */
     double flops;   /* a repetition: products and sums of the convolutions as SPEC.md writes them */
     double executed; /* the same as they are computed: Winograd needs fewer */
+    double bytes;    /* image, codes and dictionary of each of these convolutions, once */
+    void *record;    /* of a repetition, where the backend keeps one */
 
     ct_tensor x, z; /* images f32[n, c, h, w]; features; owned */
     int64_t *labels;
@@ -92,14 +95,24 @@ static csctrl_status begin_model(bench *b)
     return ct_model_begin(&b->model, b->config, batch, true, false, NULL);
 }
 
+/* Numbers that a convolution reads and writes when it touches nothing twice. */
+static double operands(const ct_geom *g)
+{
+    return (double)g->n * g->h * g->w * g->c + (double)g->n * g->oh * g->ow * g->atoms +
+           (double)g->atoms * g->c * g->kernel * g->kernel;
+}
+
 /* So many convolutions of a layer more: as SPEC.md writes them, and as the backend computes them.
  */
 static void add_convolutions(bench *b, int l, int count)
 {
     const ct_conv *conv = &b->model->layers[l].conv;
+    const ct_exec *ex = b->model->ex;
+    const double number = ex->bf16 ? 2.0 : ex->dtype == CSCTRL_F64 ? 8.0 : 4.0;
 
     b->flops += 2.0 * count * ct_geom_products(&conv->geom);
     b->executed += 2.0 * count * conv->products;
+    b->bytes += number * count * operands(&conv->geom);
 }
 
 /* So many of every layer. */
@@ -154,8 +167,9 @@ static csctrl_status move_open(bench *b)
     return CSCTRL_OK;
 }
 
-static csctrl_status move_run(bench *b)
+static csctrl_status move_play(void *user)
 {
+    bench *b = user;
     csctrl_model *m = b->model;
     const ct_ops *ops = m->ex->ops;
     const int last = m->arch.depth - 1;
@@ -178,6 +192,16 @@ static csctrl_status move_run(bench *b)
         ops->analysis(m->ex, ct_layer_synthesis(&m->layers[last], m->arch.tied), dlast, &b->dcode));
     CT_TRY(ops->axpby(m->ex, -1.0, &b->dzhat, 1.0, &b->dz));
     return ct_encoder_backward(m, &b->real, &b->encoder_grad, &m->z, &b->dz, true, NULL, NULL);
+}
+
+static csctrl_status move_run(bench *b)
+{
+    ct_exec *ex = b->model->ex;
+    double squares;
+
+    CT_TRY(ex->ops->repeat(ex, &b->record, move_play, b));
+    /* A number on the host, so that the clock stops when the gradients are there. */
+    return ex->deferred ? ex->ops->sum_squares(ex, &b->model->layers[0].dW, &squares) : CSCTRL_OK;
 }
 
 /* ---- game: a whole batch, from the images to the moved parameters and their new step sizes */
@@ -204,21 +228,40 @@ static csctrl_status game_open(bench *b)
     return CSCTRL_OK;
 }
 
+static csctrl_status game_look_at(bench *b, int i)
+{
+    double value;
+
+    CT_TRY(ct_optim_check(&b->optim, i));
+    return ct_game_value(&b->game, b->optim.players[i], &value);
+}
+
+static csctrl_status game_play(void *user)
+{
+    bench *b = user;
+
+    for (int i = 0; i < 2; i++) {
+        CT_TRY(i == 0 ? ct_game_max_move(&b->game, false) : ct_game_min_move(&b->game));
+        CT_TRY(ct_optim_step(&b->optim, i));
+        if (!b->model->ex->deferred)
+            CT_TRY(game_look_at(b, i));
+        CT_TRY(ct_game_follow(&b->game, b->optim.players[i]));
+    }
+    return CSCTRL_OK;
+}
+
+/* In the order of trainer.c. */
 static csctrl_status game_run(bench *b)
 {
     const ct_move moves[] = {{CT_ENCODER, csctrl_config_real(b->config, "optim.encoder_lr")},
                              {CT_DECODER, csctrl_config_real(b->config, "optim.decoder_lr")}};
-    double value;
+    ct_exec *ex = b->model->ex;
 
     CT_TRY(ct_game_load(&b->game, &b->x, b->labels));
     CT_TRY(ct_optim_load(&b->optim, moves, 2));
-    for (int i = 0; i < 2; i++) {
-        CT_TRY(i == 0 ? ct_game_max_move(&b->game, false) : ct_game_min_move(&b->game));
-        CT_TRY(ct_optim_step(&b->optim, i));
-        CT_TRY(ct_optim_check(&b->optim, i));
-        CT_TRY(ct_game_value(&b->game, moves[i].player, &value));
-        CT_TRY(ct_game_follow(&b->game, moves[i].player));
-    }
+    CT_TRY(ex->ops->repeat(ex, &b->record, game_play, b));
+    for (int i = 0; i < 2 && ex->deferred; i++)
+        CT_TRY(game_look_at(b, i));
     return CSCTRL_OK;
 }
 
@@ -354,6 +397,16 @@ static long peak_kib(void)
     return kib;
 }
 
+/* Of the backend's device; 0 for a workload without a model. */
+static size_t plan_kib(const bench *b)
+{
+    size_t bytes = 0;
+
+    for (int k = 0; k < CT_CLASSES && b->model != NULL; k++)
+        bytes += ct_plan_size(b->model->plan, (ct_class)k);
+    return bytes / 1024;
+}
+
 static csctrl_status answer(bench *b, const workload *w, long repetitions)
 {
     printf("{\"seconds\": [");
@@ -373,8 +426,9 @@ static csctrl_status serve(bench *b, const workload *w)
 
     CT_TRY(w->open(b));
     CT_TRY(w->run(b));
-    printf("{\"images\": %lld, \"flops\": %.17g, \"executed\": %.17g, \"base_kib\": %ld}\n",
-           (long long)b->images, b->flops, b->executed, base);
+    printf("{\"images\": %lld, \"flops\": %.17g, \"executed\": %.17g, \"bytes\": %.17g, "
+           "\"base_kib\": %ld, \"plan_kib\": %zu}\n",
+           (long long)b->images, b->flops, b->executed, b->bytes, base, plan_kib(b));
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) != NULL) {
         CT_TRY(answer(b, w, strtol(line, NULL, 10)));

@@ -20,7 +20,13 @@ install(FILES ${CMAKE_BINARY_DIR}/csctrlConfig.cmake ${CMAKE_BINARY_DIR}/csctrlC
         DESTINATION ${package_dir})
 
 # Static linking needs what the shared library has already linked.
-set(pc_requires_private "libjpeg libpng yaml-0.1 jansson libarchive zlib openblas lapacke")
+set(pc_requires_private "yaml-0.1 jansson zlib")
+if(CSCTRL_WITH_IMAGES)
+  string(APPEND pc_requires_private " libjpeg libpng libarchive")
+endif()
+if(CSCTRL_WITH_LAPACK)
+  string(APPEND pc_requires_private " openblas lapacke")
+endif()
 set(pc_libs_private "${OpenMP_C_FLAGS} -pthread -lm")
 if(CSCTRL_WITH_CPU)
   string(PREPEND pc_libs_private "-ldnnl ")

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-SUFFIXES = {".c", ".h", ".inc", ".cpp"}
+SUFFIXES = {".c", ".h", ".inc", ".cpp", ".cu", ".cuh"}
 FILE_SOFT, FILE_HARD, FUNCTION_SOFT, FUNCTION_HARD = 500, 600, 50, 80
 
 SHIPPED = ("include/", "src/", "tools/", "examples/")

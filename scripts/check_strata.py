@@ -25,7 +25,7 @@ ALLOWED = {
 }
 ALLOWED = {name: set(allowed.split()) for name, allowed in ALLOWED.items()}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
-SUFFIXES = {".c", ".h", ".inc", ".cpp"}
+SUFFIXES = {".c", ".h", ".inc", ".cpp", ".cu", ".cuh"}
 
 
 def sources(folder):

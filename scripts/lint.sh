@@ -10,7 +10,7 @@ step() {
 }
 
 format() {
-    git ls-files -co --exclude-standard '*.c' '*.h' '*.inc' '*.cpp' | while read -r file; do
+    git ls-files -co --exclude-standard '*.c' '*.h' '*.inc' '*.cpp' '*.cu' '*.cuh' | while read -r file; do
         [ ! -f "$file" ] || echo "$file"
     done | xargs clang-format-14 --dry-run -Werror
 }

@@ -21,16 +21,17 @@ def layers(text):
     return [tuple(map(int, re.fullmatch(r"(\d+)x(\d+)s(\d+)p(\d+)", word).groups())) for word in text.split()]
 
 
-def serve(make):
-    """make() returns the function to repeat and the images a repetition. One repetition to warm up, then as asked."""
+def serve(make, device_kib=lambda: 0):
+    """make() returns the function to repeat, the images a repetition and, if need be, further facts for run.py. One
+    repetition to warm up, then as asked. device_kib: the peak of a GPU's memory."""
     base = peak_kib()
-    step, images = make()
+    step, images, *facts = make()
     step()
-    print(json.dumps({"images": images, "base_kib": base}), flush=True)
+    print(json.dumps({"images": images, "base_kib": base, **(facts[0] if facts else {})}), flush=True)
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line)):
             start = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - start)
-        print(json.dumps({"seconds": seconds, "peak_kib": peak_kib()}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak_kib": peak_kib(), "device_kib": device_kib()}), flush=True)

@@ -1,4 +1,5 @@
-/* cuda_load.c - finds the module of the cuda backend, and tells whether there is a device for it. */
+/* cuda_load.c - finds the module of the cuda backend, and tells whether there is a device for it.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <string.h>

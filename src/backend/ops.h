@@ -10,8 +10,8 @@
  * - Results are the same for every call with the same inputs and thread count (fixed order of
  * summation).
  * - After planning nothing is allocated.
- * - Scalars (`double *`) are host memory and valid on return, unless the contract says that they are
- * the backend's memory, written in its own time as tensors are. */
+ * - Scalars (`double *`) are host memory and valid on return, unless the contract says that they
+ * are the backend's memory, written in its own time as tensors are. */
 #ifndef CT_BACKEND_OPS_H
 #define CT_BACKEND_OPS_H
 
@@ -122,6 +122,10 @@ typedef struct ct_ops {
     void (*mem_free)(ct_exec *ex, void *block);
     csctrl_status (*upload)(ct_exec *ex, void *device, const void *host, size_t bytes);
     csctrl_status (*download)(ct_exec *ex, void *host, const void *device, size_t bytes);
+    /* Memory of the host from which uploads will come often, until it is unpinned: they may then be
+     * faster. */
+    csctrl_status (*pin)(ct_exec *ex, void *host, size_t bytes);
+    void (*unpin)(ct_exec *ex, void *host);
 
     /* ---- the convolutional dictionary */
     csctrl_status (*conv_create)(ct_exec *ex, const ct_geom *geom,
@@ -139,8 +143,8 @@ typedef struct ct_ops {
                                const ct_tensor *code, ct_tensor *dW);
     /* Every row W[a] is put back on the unit l2 sphere (norm clamped at 1e-12). In place. */
     csctrl_status (*unit_atoms)(ct_exec *ex, ct_tensor *W);
-    /* Power iteration (SPEC 1): u = v / |v|, all of u equal where v is 0; *eta = scale / |v|, in the
-     * backend's memory, not finite where |v| is 0 or is not. u, eta NULL: not wanted. */
+    /* Power iteration (SPEC 1): u = v / |v|, all of u equal where v is 0; *eta = scale / |v|, in
+     * the backend's memory, not finite where |v| is 0 or is not. u, eta NULL: not wanted. */
     csctrl_status (*unit)(ct_exec *ex, const ct_tensor *v, ct_tensor *u, double scale, double *eta);
 
     /* ---- one FISTA step (SPEC 1)
@@ -209,10 +213,11 @@ typedef struct ct_ops {
     /* Take over new terms, before any use of them; `loaded` keeps them and is the backend's memory.
      */
     csctrl_status (*rate_load)(ct_exec *ex, int m, int d, double eps2, const ct_rate_terms *terms);
-    /* values[j], in the backend's memory, = R(rows of term j of F) unweighted, R(Z) = 1/2 logdet(I +
-     * alpha Z^T Z), alpha = d / (count eps2); dF [m, d] accumulates sum_j weight_j dR_j/dF; dF NULL:
-     * not wanted. Works on the smaller of the two Gram matrices where that saves time. E_NUMERIC
-     * when F or a value is not finite (no term is then written), or values that are not finite. */
+    /* values[j], in the backend's memory, = R(rows of term j of F) unweighted, R(Z) = 1/2 logdet(I
+     * + alpha Z^T Z), alpha = d / (count eps2); dF [m, d] accumulates sum_j weight_j dR_j/dF; dF
+     * NULL: not wanted. Works on the smaller of the two Gram matrices where that saves time.
+     * E_NUMERIC when F or a value is not finite (no term is then written), or values that are not
+     * finite. */
     csctrl_status (*rate_terms)(ct_exec *ex, const ct_tensor *F, double eps2,
                                 const ct_rate_terms *terms, double *values, ct_tensor *dF,
                                 void *scratch);

@@ -30,10 +30,11 @@ typedef struct ct_comm_ops {
 } ct_comm_ops;
 
 struct ct_comm {
-    int rank, size;   /* 0 <= rank < size */
-    int local_size;   /* ranks on this machine, */
-    int sharers;      /* and those of them that may use the same processors as this one */
-    const char *name; /* "none", "mpi" */
+    int rank, size;     /* 0 <= rank < size */
+    int local_size;     /* ranks on this machine, */
+    int sharers;        /* and those of them that may use the same processors as this one */
+    bool device_memory; /* data may lie in the memory of the device of ct_comm_attach, too */
+    const char *name;   /* "none", "mpi", "nccl" */
     const ct_comm_ops *ops;
     void *state;
 };

@@ -43,6 +43,7 @@ struct ct_loader {
     slot *slots; /* batch b is in slot b % slot_count */
     int64_t slot_count;
     float *image_memory;
+    size_t image_bytes;
     int64_t *label_memory;
     uint32_t *orders; /* [order_count, count]; epoch e is in row e % order_count */
     int64_t order_count;
@@ -228,6 +229,7 @@ size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *
 static csctrl_status allocate(ct_loader *l, const sizes *s)
 {
     l->image_memory = ct_alloc_arena(s->images);
+    l->image_bytes = s->images;
     l->label_memory = ct_alloc(s->labels);
     l->orders = ct_alloc(s->order);
     l->bad = ct_alloc(s->bad);
@@ -387,4 +389,10 @@ csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t
                                  s->images);
     *labels = s->labels;
     return CSCTRL_OK;
+}
+
+void *ct_loader_ring(const ct_loader *loader, size_t *bytes)
+{
+    *bytes = loader->image_bytes;
+    return loader->image_memory;
 }

@@ -41,6 +41,9 @@ size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *
  * the loader's threads, given back at once. */
 csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t **labels);
 
+/* The memory that all batches of images lie in, until the loader is destroyed. */
+void *ct_loader_ring(const ct_loader *loader, size_t *bytes);
+
 /* Broken files met so far. */
 int64_t ct_loader_broken(const ct_loader *loader);
 

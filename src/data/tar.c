@@ -202,3 +202,12 @@ csctrl_status ct_tar_read(ct_tar *tar, size_t limit, ct_tar_bytes *bytes)
         blocks++;
     }
 }
+
+void ct_tar_report(void (*fact)(void *user, const char *key, const char *value), void *user)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "%d.%d.%d", ARCHIVE_VERSION_NUMBER / 1000000,
+             ARCHIVE_VERSION_NUMBER / 1000 % 1000, ARCHIVE_VERSION_NUMBER % 1000);
+    fact(user, "libarchive", text);
+}

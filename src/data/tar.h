@@ -39,4 +39,7 @@ csctrl_status ct_tar_read(ct_tar *tar, size_t limit, ct_tar_bytes *bytes);
 /* No more members are wanted: only the map is kept. */
 void ct_tar_finish(ct_tar *tar);
 
+/* The library behind it and its version. */
+void ct_tar_report(void (*fact)(void *user, const char *key, const char *value), void *user);
+
 #endif

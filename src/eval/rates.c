@@ -12,11 +12,11 @@ typedef struct rate_work {
     ct_exec *ex;
     int64_t n;
     int classes;
-    ct_tensor F;         /* [2n, d] */
-    int32_t *rows;       /* 2n: Z by class, then Zhat by class */
+    ct_tensor F;        /* [2n, d] */
+    int32_t *rows;      /* 2n: Z by class, then Zhat by class */
     ct_rate_term *list; /* WHOLE + 2 classes */
     ct_rate_terms terms;
-    double *values;      /* one a term */
+    double *values;                /* one a term */
     void *device_values, *scratch; /* the backend's memory */
 } rate_work;
 

@@ -60,4 +60,7 @@ void ct_fitter_destroy(ct_fitter **fitter);
 /* u8 in 0..255 to [-1, 1]: value / 127.5 - 1. */
 void ct_pixels_normalise(const uint8_t *planes, int64_t count, float *out);
 
+/* Libraries that read and write images, and their versions. */
+void ct_images_report(void (*fact)(void *user, const char *key, const char *value), void *user);
+
 #endif

@@ -20,8 +20,7 @@ csctrl_status ct_objective_create(ct_exec *ex, ct_objective *objective, int n, i
     objective->rows = ct_calloc(CT_OBJECTIVE_KINDS * 4 * (size_t)n, sizeof *objective->rows);
     objective->class_start = ct_calloc((size_t)classes + 1, sizeof *objective->class_start);
     objective->host_values = ct_calloc((size_t)most, sizeof *objective->host_values);
-    if (objective->rows == NULL || objective->class_start == NULL ||
-        objective->host_values == NULL)
+    if (objective->rows == NULL || objective->class_start == NULL || objective->host_values == NULL)
         return CSCTRL_E_NOMEM;
     for (int kind = 0; kind < CT_OBJECTIVE_KINDS; kind++) {
         const int count = ct_objective_terms(objective, (ct_objective_kind)kind);

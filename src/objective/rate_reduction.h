@@ -17,9 +17,10 @@ enum { CT_OBJECTIVE_KINDS = CT_OBJECTIVE_REDUCTION + 1 };
 typedef struct ct_objective {
     int n, d, classes;
     double eps2, gamma[3];
-    /* Of each kind 4n: Z by class, Zhat by class, Z_k and Zhat_k interleaved by class (2n); owned */
+    /* Of each kind 4n: Z by class, Zhat by class, Z_k and Zhat_k interleaved by class (2n); owned
+     */
     int32_t *rows;
-    int32_t *class_start; /* classes + 1; owned */
+    int32_t *class_start;                   /* classes + 1; owned */
     ct_rate_term *list[CT_OBJECTIVE_KINDS]; /* owned */
     ct_rate_terms terms[CT_OBJECTIVE_KINDS];
     double *host_values; /* one a term; owned */

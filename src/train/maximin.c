@@ -18,6 +18,18 @@ enum {
     PHASE_MIN_GRAD = 12,  /* back through f(xhat), then g */
 };
 
+/* For all gradients of a move, and the features. */
+static csctrl_status create_exchange(ct_game *game)
+{
+    const csctrl_model *m = game->model;
+    size_t bytes = ct_tensor_bytes(&game->F);
+
+    for (size_t i = 0; i < m->param_count; i++)
+        if (m->params[i].grad != NULL)
+            bytes += ct_tensor_bytes(m->params[i].grad);
+    return ct_exchange_create(&game->exchange, m->ex, game->ranks, bytes, (int)m->param_count);
+}
+
 csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *ranks, int classes)
 {
     const csctrl_config *config = model->config;
@@ -34,8 +46,8 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     game->kind = strcmp(csctrl_config_text(config, "objective.kind"), "multi") == 0
                      ? CT_OBJECTIVE_MULTI
                      : CT_OBJECTIVE_BINARY;
-    game->rate_only = csctrl_config_bool(config, "game.encoder_rate_only") &&
-                      game->kind == CT_OBJECTIVE_MULTI;
+    game->rate_only =
+        csctrl_config_bool(config, "game.encoder_rate_only") && game->kind == CT_OBJECTIVE_MULTI;
     game->sample_weight[CT_ENCODER] = csctrl_config_real(config, "game.encoder_sample_weight");
     game->sample_weight[CT_DECODER] = csctrl_config_real(config, "game.decoder_sample_weight");
     if (csctrl_config_reals(config, "objective.gamma", gamma, 3) != 3)
@@ -63,6 +75,7 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     CT_TRY(ct_encoder_pass_create(model, &game->real, true, PHASE_MAX_REAL, PHASE_MAX_GRAD));
     CT_TRY(ct_encoder_pass_create(model, &game->again, true, PHASE_MAX_AGAIN, PHASE_MIN_GRAD));
     CT_TRY(ct_decoder_pass_create(model, &game->decoded, true, PHASE_MIN_DECODE, PHASE_MIN_GRAD));
+    CT_TRY(create_exchange(game));
     ct_encoder_grad_declare(model, &game->encoder_grad);
     ct_decoder_grad_declare(model, &game->decoder_grad);
     return CSCTRL_OK;
@@ -82,6 +95,7 @@ void ct_game_destroy(ct_game *game)
     ct_encoder_pass_destroy(game->model, &game->real);
     ct_encoder_pass_destroy(game->model, &game->again);
     ct_objective_destroy(&game->objective);
+    ct_exchange_destroy(&game->exchange);
     ct_free(game->labels);
 }
 
@@ -95,8 +109,7 @@ csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels)
         CT_TRY(ct_comm_gather(game->ranks, game->labels, n * sizeof *labels));
     }
     if (game->rate_only)
-        CT_TRY(
-            ct_objective_load(ex, &game->objective, CT_OBJECTIVE_REDUCTION, game->labels));
+        CT_TRY(ct_objective_load(ex, &game->objective, CT_OBJECTIVE_REDUCTION, game->labels));
     return ct_objective_load(ex, &game->objective, game->kind, game->labels);
 }
 
@@ -129,19 +142,19 @@ static csctrl_status gather(ct_game *game)
     const size_t part = ct_tensor_bytes(&game->F) / (size_t)(2 * ranks->size);
     unsigned char *const F = game->F.data;
 
-    CT_TRY(ct_comm_gather(ranks, F, part));
-    return ct_comm_gather(ranks, F + (size_t)ranks->size * part, part);
+    CT_TRY(ct_exchange_gather(&game->exchange, F, part));
+    return ct_exchange_gather(&game->exchange, F + (size_t)ranks->size * part, part);
 }
 
-static csctrl_status start_sum(const ct_game *game, ct_tensor *grad)
+static csctrl_status start_sum(ct_game *game, ct_tensor *grad)
 {
-    return ct_comm_start_sum(game->ranks, grad->data, csctrl_tensor_count(grad), grad->dtype);
+    return ct_exchange_start_sum(&game->exchange, grad);
 }
 
 /* While the backward pass goes on to the next layer. */
 static csctrl_status sum_encoder_layer(void *user, int l)
 {
-    const ct_game *game = user;
+    ct_game *game = user;
     ct_layer *layer = &game->model->layers[l];
 
     CT_TRY(start_sum(game, &layer->dW));
@@ -153,7 +166,7 @@ static csctrl_status sum_encoder_layer(void *user, int l)
 
 static csctrl_status sum_decoder_layer(void *user, int l)
 {
-    const ct_game *game = user;
+    ct_game *game = user;
     ct_layer *layer = &game->model->layers[l];
 
     CT_TRY(start_sum(game, ct_layer_synthesis_grad(layer, game->model->arch.tied)));
@@ -259,7 +272,7 @@ csctrl_status ct_game_max_move(ct_game *game, bool rate_only)
         CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, true, NULL,
                                    NULL));
     CT_TRY(ct_encoder_backward(m, &game->real, &game->encoder_grad, &z, &dz, true, NULL, &sum));
-    return ct_comm_finish_sums(game->ranks);
+    return ct_exchange_finish_sums(&game->exchange);
 }
 
 csctrl_status ct_game_min_move(ct_game *game)
@@ -278,7 +291,7 @@ csctrl_status ct_game_min_move(ct_game *game)
                                &game->dxhat, NULL));
     CT_TRY(ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat,
                                &sum));
-    return ct_comm_finish_sums(game->ranks);
+    return ct_exchange_finish_sums(&game->exchange);
 }
 
 csctrl_status ct_game_value(const ct_game *game, ct_player player, double *value)

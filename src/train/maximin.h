@@ -6,12 +6,14 @@
 #include "model/decoder.h"
 #include "model/encoder.h"
 #include "objective/rate_reduction.h"
+#include "train/exchange.h"
 
 /* With several ranks a batch is that of all of them: each computes the features of its own images,
  * the objective of all features, and its share of every gradient, which are summed. */
 typedef struct ct_game {
     csctrl_model *model;
     const ct_comm *ranks; /* borrowed */
+    ct_exchange exchange; /* with them */
     int64_t *labels;      /* of all ranks; owned */
     bool rate_only;       /* the batch is loaded for dR(Z | labels) alone, too */
     ct_objective objective;
@@ -20,10 +22,10 @@ typedef struct ct_game {
     ct_tensor x_nchw, x;              /* own part of the batch, [n, c, h, w] and [n, h, w, c] */
     ct_tensor xhat, dxhat;            /* [n, h, w, c] */
     ct_tensor F, dF; /* [2 n ranks, d]: Z of rank after rank above Zhat, and the gradient */
-    ct_tensor values[CT_PLAYERS]; /* f64, terms of the objective in the player's last move */
+    ct_tensor values[CT_PLAYERS];        /* f64, terms of the objective in the player's last move */
     ct_objective_kind kinds[CT_PLAYERS]; /* of that move */
-    ct_encoder_pass real, again; /* f(x) and f(xhat), saved */
-    ct_decoder_pass decoded;     /* g(Z), saved */
+    ct_encoder_pass real, again;         /* f(x) and f(xhat), saved */
+    ct_decoder_pass decoded;             /* g(Z), saved */
     ct_encoder_grad encoder_grad;
     ct_decoder_grad decoder_grad;
 } ct_game;

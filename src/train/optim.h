@@ -20,10 +20,10 @@ typedef struct ct_optim {
                                                               dictionary has two */
     int64_t moves[CT_PLAYERS];
     double beta1, beta2, eps, clip, ema;
-    int batch_moves;          /* at most in a batch */
-    ct_adam *host_adam;       /* of each move of the batch; owned */
-    ct_player *players;       /* likewise */
-    void *adam, *norms;       /* the same and the norms of the gradients, in the backend's memory */
+    int batch_moves;    /* at most in a batch */
+    ct_adam *host_adam; /* of each move of the batch; owned */
+    ct_player *players; /* likewise */
+    void *adam, *norms; /* the same and the norms of the gradients, in the backend's memory */
 } ct_optim;
 
 /* Between ct_model_begin and ct_model_finish: declares its memory in the model's plan. */

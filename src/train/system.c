@@ -1,9 +1,6 @@
 /* system.c - versions and the machine, for `csctrl doctor` and a run's manifest. */
 #define _GNU_SOURCE
-#include <archive.h>
 #include <jansson.h>
-#include <jpeglib.h>
-#include <png.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +10,8 @@
 
 #include "backend/backend.h"
 #include "csctrl/system.h"
+#include "data/tar.h"
+#include "io/pixels.h"
 
 const char *csctrl_version(void)
 {
@@ -39,18 +38,11 @@ static void report_cpu(csctrl_fact_fn fact, void *user)
 
 static void report_libraries(csctrl_fact_fn fact, void *user)
 {
-    char text[64];
-
-    snprintf(text, sizeof text, "%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
-             LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000);
-    fact(user, "libjpeg-turbo", text);
-    fact(user, "libpng", png_get_libpng_ver(NULL));
     fact(user, "zlib", zlibVersion());
     fact(user, "libyaml", yaml_get_version_string());
     fact(user, "jansson", JANSSON_VERSION);
-    snprintf(text, sizeof text, "%d.%d.%d", ARCHIVE_VERSION_NUMBER / 1000000,
-             ARCHIVE_VERSION_NUMBER / 1000 % 1000, ARCHIVE_VERSION_NUMBER % 1000);
-    fact(user, "libarchive", text);
+    ct_images_report(fact, user);
+    ct_tar_report(fact, user);
 }
 
 void csctrl_system_report(csctrl_fact_fn fact, void *user)

@@ -85,9 +85,14 @@ csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, i
 static csctrl_status start_loader(csctrl_trainer *t)
 {
     ct_loader_options options;
+    size_t bytes = 0;
 
     ct_loader_options_read(&options, t->config, &t->ranks, t->model->step);
-    return ct_loader_create(&t->loader, t->train, &options);
+    CT_TRY(ct_loader_create(&t->loader, t->train, &options));
+    t->ring = ct_loader_ring(t->loader, &bytes);
+    if (t->model->ex->ops->pin(t->model->ex, t->ring, bytes) != CSCTRL_OK)
+        t->ring = NULL; /* it goes without */
+    return CSCTRL_OK;
 }
 
 static csctrl_status make_copy(csctrl_trainer *t)
@@ -324,6 +329,8 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
     csctrl_trainer *t = *trainer;
     if (t->lost) /* while the memory that messages go to is still there */
         ct_comm_close(&t->ranks, true);
+    if (t->ring != NULL)
+        t->model->ex->ops->unpin(t->model->ex, t->ring);
     ct_loader_destroy(&t->loader);
     ct_monitor_destroy(&t->monitor);
     ct_trainer_destroy_model(t);
@@ -349,8 +356,7 @@ static csctrl_status look_at(csctrl_trainer *t, int i)
     if (status == CSCTRL_E_NUMERIC)
         (void)ct_game_check(&t->game, player); /* a better message, where there is a culprit */
     CT_TRY(status);
-    return ct_game_value(&t->game, player,
-                         player == CT_ENCODER ? &t->max_value : &t->min_value);
+    return ct_game_value(&t->game, player, player == CT_ENCODER ? &t->max_value : &t->min_value);
 }
 
 /* The moves that were loaded: gradients, the player's parameters, its running statistics. */
@@ -387,7 +393,8 @@ static csctrl_status play_batch(csctrl_trainer *t, const ct_tensor *images, cons
 
     CT_TRY(ct_game_load(&t->game, images, labels));
     CT_TRY(load_moves(t));
-    CT_TRY(ex->ops->repeat(ex, &t->record, play, t));
+    /* What goes by way of the host's memory is no work of the device to repeat. */
+    CT_TRY(t->game.exchange.host != NULL ? play(t) : ex->ops->repeat(ex, &t->record, play, t));
     for (int i = 0; i < t->ups + t->downs && ex->deferred; i++)
         CT_TRY(look_at(t, i));
     return ct_optim_average(&t->optim);

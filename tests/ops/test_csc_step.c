@@ -49,7 +49,9 @@ static setup prepare(op_run *run, const spec *s)
     setup u = {
         .g = op_geom(&s->shape),
         .prox = {.eta = op_put(run, &(double){0.3}, sizeof(double)),
-                 .lambda = s->lambda, .mu = s->mu, .nonneg = s->nonneg},
+                 .lambda = s->lambda,
+                 .mu = s->mu,
+                 .nonneg = s->nonneg},
     };
 
     u.W = OP_INPUT(run, 0.1, u.g.atoms, u.g.c, u.g.kernel, u.g.kernel);

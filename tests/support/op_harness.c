@@ -222,8 +222,8 @@ void op_keep(op_run *run, const char *name, const ct_tensor *t)
     void *const host = fetch(t);
 
     for (int64_t i = 0; i < csctrl_tensor_count(t); i++)
-        values[i] = t->dtype == CSCTRL_F64 ? ((const double *)host)[i]
-                                           : (double)((const float *)host)[i];
+        values[i] =
+            t->dtype == CSCTRL_F64 ? ((const double *)host)[i] : (double)((const float *)host)[i];
     ct_free(host);
 }
 

@@ -304,9 +304,29 @@ static void test_out_of_memory_changes_nothing(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make, unmake)
 
+/* "cuda:N" stands for all with a number. */
+static void test_numbered_choice(void **state)
+{
+    static const char *const good[] = {"cuda", "cuda:0", "cuda:12", " cpu "};
+    static const char *const bad[] = {"cuda:",   "cuda:x", "cuda:1x", "cuda:-1",
+                                      "cuda: 1", "cuda:N", "cud",     ""};
+    csctrl_config *config = NULL;
+
+    (void)state;
+    expect_ok(csctrl_config_create(&config));
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        expect_ok(csctrl_config_set(config, "device", good[i]));
+    assert_string_equal(csctrl_config_text(config, "device"), "cpu");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        expect_fail(csctrl_config_set(config, "device", bad[i]), CSCTRL_E_CONFIG,
+                    "expected one of auto|cpu|ref|cuda|cuda:N");
+    csctrl_config_destroy(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbered_choice),
         cmocka_unit_test(test_table_is_sound),
         cmocka_unit_test(test_sections_are_contiguous),
         CASE(test_defaults_are_valid_and_canonical),

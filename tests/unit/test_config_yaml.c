@@ -238,6 +238,8 @@ static void set_random(csctrl_config *config, const csctrl_option *o, const ct_r
         break;
     case CSCTRL_OPTION_CHOICE:
         snprintf(text, sizeof text, "%s", strrchr(o->choices, '|') + 1);
+        if (strlen(text) > 2 && strcmp(text + strlen(text) - 2, ":N") == 0)
+            text[strlen(text) - 1] = '7'; /* any number */
         break;
     default:
         snprintf(text, sizeof text, "text %d: # \"%c", (int)(u * 1e6), ' ' + (int)(u * 94));

@@ -172,6 +172,19 @@ void ct_cuda_release(ct_cuda_device *device, void *block)
     cudaFree(block);
 }
 
+csctrl_status ct_cuda_pin(ct_cuda_device *device, void *host, size_t bytes)
+{
+    (void)device;
+    CUDA_TRY(cudaHostRegister(host, bytes, cudaHostRegisterDefault));
+    return CSCTRL_OK;
+}
+
+void ct_cuda_unpin(ct_cuda_device *device, void *host)
+{
+    (void)device;
+    cudaHostUnregister(host);
+}
+
 /* Pageable memory has been read when the call returns; what the caller has pinned may not. */
 csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from, size_t bytes)
 {

@@ -37,6 +37,8 @@ csctrl_status ct_cuda_launched(int error, const char *what);
 /* ---- memory of the device; copies wait until the host's memory may be used again */
 csctrl_status ct_cuda_alloc(ct_cuda_device *device, size_t bytes, void **block); /* zeroed */
 void ct_cuda_release(ct_cuda_device *device, void *block);
+csctrl_status ct_cuda_pin(ct_cuda_device *device, void *host, size_t bytes);
+void ct_cuda_unpin(ct_cuda_device *device, void *host);
 csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from, size_t bytes);
 csctrl_status ct_cuda_download(ct_cuda_device *device, void *to, const void *from, size_t bytes);
 

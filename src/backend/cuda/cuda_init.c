@@ -23,6 +23,16 @@ static csctrl_status download(ct_exec *ex, void *host, const void *device, size_
     return bytes == 0 ? CSCTRL_OK : ct_cuda_download(ct_cuda_of(ex)->device, host, device, bytes);
 }
 
+static csctrl_status pin(ct_exec *ex, void *host, size_t bytes)
+{
+    return ct_cuda_pin(ct_cuda_of(ex)->device, host, bytes);
+}
+
+static void unpin(ct_exec *ex, void *host)
+{
+    ct_cuda_unpin(ct_cuda_of(ex)->device, host);
+}
+
 csctrl_status ct_cuda_need_work(ct_exec *ex, size_t bytes)
 {
     ct_cuda *cuda = ct_cuda_of(ex);
@@ -66,8 +76,12 @@ csctrl_status ct_cuda_open(ct_exec *ex, int number, const ct_cuda_services *serv
     ct_cuda *cuda = services->calloc(1, sizeof *cuda);
     if (cuda == NULL)
         return CSCTRL_E_NOMEM;
-    cuda->ops = (ct_ops){
-        .mem_alloc = mem_alloc, .mem_free = mem_free, .upload = upload, .download = download};
+    cuda->ops = (ct_ops){.mem_alloc = mem_alloc,
+                         .mem_free = mem_free,
+                         .upload = upload,
+                         .download = download,
+                         .pin = pin,
+                         .unpin = unpin};
     ct_cuda_fill_conv(&cuda->ops);
     ct_cuda_fill_csc(&cuda->ops);
     ct_cuda_fill_elementwise(&cuda->ops);

@@ -25,7 +25,7 @@ static csctrl_status sums_place(ct_exec *ex, const ct_tensor *x, double **sums)
     return CSCTRL_OK;
 }
 
-/* Over the ranks, whose messages lie in host memory. */
+/* Over the ranks, by way of the host's memory where messages must lie there. */
 static csctrl_status sum_ranks(ct_exec *ex, double *sums, int count)
 {
     const size_t bytes = (size_t)count * sizeof *sums;
@@ -33,6 +33,8 @@ static csctrl_status sum_ranks(ct_exec *ex, double *sums, int count)
 
     if (ex->norm_ranks == NULL || ex->norm_ranks->size == 1)
         return CSCTRL_OK;
+    if (ex->norm_ranks->device_memory)
+        return ct_cuda_library->sum(ex->norm_ranks, sums, count, CSCTRL_F64);
     double *const host = ct_cuda_library->calloc((size_t)count, sizeof *host);
     if (host == NULL)
         return CSCTRL_E_NOMEM;

@@ -29,8 +29,7 @@ static csctrl_status repeat(ct_exec *ex, void **record, csctrl_status (*call)(vo
         if (r == NULL)
             return CSCTRL_E_NOMEM;
     }
-    /* Sums over ranks go through host memory, which a graph cannot. */
-    if (r->calls++ == 0 || (ex->norm_ranks != NULL && ex->norm_ranks->size > 1))
+    if (r->calls++ == 0)
         return call(user);
     if (r->graph == NULL)
         CT_TRY(record_graph(ex, r, call, user));

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #ifdef CT_CUDA_ON_HOST
-#include "host_cuda.h"
+#include <host_cuda.h>
 #else
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>

@@ -30,8 +30,24 @@ static csctrl_status download(ct_exec *ex, void *host, const void *device, size_
     return upload(ex, host, device, bytes);
 }
 
+static csctrl_status pin(ct_exec *ex, void *host, size_t bytes)
+{
+    (void)ex;
+    (void)host;
+    (void)bytes;
+    return CSCTRL_OK;
+}
+
+static void unpin(ct_exec *ex, void *host)
+{
+    (void)ex;
+    (void)host;
+}
+
 void REF(fill_memory)(ct_ops *ops)
 {
+    ops->pin = pin;
+    ops->unpin = unpin;
     ops->mem_alloc = mem_alloc;
     ops->mem_free = mem_free;
     ops->upload = upload;

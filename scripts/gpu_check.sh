@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# gpu_check.sh - all that needs an NVIDIA GPU, in one go of less than ten minutes: builds csctrl with device cuda alone, runs
+# the tests that know of the device, compute-sanitizer over the operations, and the benchmarks.
+#
+#   gpu_check.sh pack DIR   on Debian 12: the few libraries that the build needs, for machines without Debian's packages
+#   gpu_check.sh [DIR]      on the machine with the GPU: nvcc, cuDNN, CMake, ninja, and the pack where it lacks libraries
+#
+# Logs and tables go to $OUT, or build/gpu-results. Exit status 77: there is no GPU, and what was built is all that was checked.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+packages="libyaml-dev libyaml-0-2 libjansson-dev libjansson4 zlib1g-dev librandom123-dev libcmocka-dev libcmocka0 pkgconf
+          pkgconf-bin libpkgconf3"
+tests="ops_conv ops_csc_step ops_elementwise ops_norm ops_rate golden_golden prop_device"
+build=build/gpu
+
+if [ "${1:-}" = pack ]; then
+    mkdir -p "${2:?gpu_check.sh pack DIR}"
+    cd "$2"
+    # shellcheck disable=SC2086
+    apt-get download $packages
+    exit
+fi
+
+results=${OUT:-$PWD/build/gpu-results}
+mkdir -p "$results"
+options=(-DCSCTRL_WITH_CUDA=ON -DCSCTRL_WITH_CPU=OFF -DCSCTRL_WITH_LAPACK=OFF -DCSCTRL_WITH_IMAGES=OFF -DCSCTRL_WITH_MPI=OFF)
+if [ -n "${1:-}" ]; then
+    root=$PWD/$build-root
+    mkdir -p "$root"
+    for package in "$1"/*.deb; do
+        if command -v dpkg-deb >/dev/null; then
+            dpkg-deb -x "$package" "$root"
+        else
+            (cd "$root" && ar p "$OLDPWD/$package" data.tar.xz | tar -xJ)
+        fi
+    done
+    libraries=$root/usr/lib/x86_64-linux-gnu
+    export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    export PKG_CONFIG_LIBDIR=$libraries/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
+    options+=(-DCMAKE_PREFIX_PATH="$root/usr" -DPKG_CONFIG_EXECUTABLE="$root/usr/bin/pkgconf")
+fi
+# Where Python's packages bring cuDNN, as with PyTorch, and CUDA's toolkit does not.
+cudnn=$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0])' 2>/dev/null || true)
+if [ -n "$cudnn" ] && [ ! -e /usr/local/cuda/include/cudnn.h ]; then
+    options+=(-DCUDNN_INCLUDE="$cudnn/include" -DCUDNN_LIBRARY="$(ls "$cudnn"/lib/libcudnn.so*)")
+    export LD_LIBRARY_PATH=$cudnn/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
+
+echo "== build"
+cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release "${options[@]}" >"$results/cmake.log"
+targets="csctrl_cuda csctrl_program csctrl_bench"
+for test in $tests; do
+    targets="$targets test_$test"
+done
+# shellcheck disable=SC2086
+ninja -C $build $targets >"$results/build.log" || { cat "$results/build.log"; exit 1; }
+# A local build: the module lies where the tests' run path says. doctor tells which device there is.
+$build/tools/csctrl doctor | tee "$results/doctor.txt"
+if ! grep -q '^device cuda *available' "$results/doctor.txt"; then
+    echo "no GPU: built, not run"
+    exit 77
+fi
+
+export CSCTRL_TEST_CUDA=1
+status=0
+for test in $tests; do
+    echo "== $test"
+    $build/tests/test_"$test" >"$results/$test.log" 2>&1 || { status=1; tail -n 40 "$results/$test.log"; }
+done
+if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck initcheck synccheck; do
+        for test in ops_csc_step ops_elementwise ops_norm ops_rate; do
+            echo "== compute-sanitizer $tool $test"
+            timeout 60 compute-sanitizer --tool $tool --error-exitcode 9 $build/tests/test_$test \
+                >"$results/sanitizer-$tool-$test.log" 2>&1 || { status=1; tail -n 20 "$results/sanitizer-$tool-$test.log"; }
+        done
+    done
+fi
+echo "== bench"
+python3 bench/gpu.py --build $build --out "$results/gpu.txt" || [ $? -eq 77 ] || status=1
+exit $status
