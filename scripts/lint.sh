@@ -31,6 +31,7 @@ mkdir -p build
 step "formatting" format
 step "include graph" scripts/check_strata.py
 step "banned calls, sizes" scripts/check_banned.py
+step "CUDA kernels" scripts/check_kernels.sh
 step "README example" scripts/check_readme.sh
 step "clang-tidy" tidy
 exit $status
