@@ -21,7 +21,7 @@ CALLS = [
     ("atoi atol atoll atof gets", SHIPPED, (), "cannot tell an error: use ct_parse_int or strtol"),
     ("system popen tmpnam mktemp rand srand random", SHIPPED, (), "unsafe, or depends on hidden state"),
     ("malloc calloc realloc free aligned_alloc posix_memalign strdup strndup asprintf vasprintf", LIBRARY,
-     ("src/base/mem.c",), "allocations go through base/mem.h"),
+     ("src/base/mem.c", "src/comm/nccl/nccl_module.c"), "allocations go through base/mem.h"),
     ("exit _exit quick_exit abort assert", LIBRARY, (), "the library never ends the process: return a status"),
     ("printf puts putchar vprintf perror", LIBRARY, (), "the library never prints: use ct_log or ct_fail"),
     ("getenv secure_getenv setenv putenv", LIBRARY, (), "the library never reads the environment"),

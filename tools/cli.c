@@ -187,7 +187,7 @@ int cli_parse(cli_args *args, const cli_command *command, int argc, char **argv)
     char shorts[2 * CLI_OPTIONS_MAX + 3];
 
     *args = (cli_args){.command = command};
-    args->sets = calloc((size_t)argc + 1, sizeof *args->sets);
+    args->sets = calloc((size_t)argc + CLI_LAUNCH_SETS + 1, sizeof *args->sets);
     if (args->sets == NULL)
         return cli_fail_memory();
     getopt_tables(command, longs, shorts);

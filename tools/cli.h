@@ -49,6 +49,8 @@ enum { CLI_OPTIONS_MAX = 12 };
 typedef struct cli_args cli_args;
 
 /* One verb. `options` ends with a row without name. */
+enum { CLI_LAUNCH_SETS = 3 }; /* what cli_ranks_join puts in front */
+
 typedef struct cli_command {
     const char *name;
     const char *operands; /* e.g. "RUN IMAGE..."; words as in cli_option.argument */
@@ -66,7 +68,7 @@ struct cli_args {
     char **operands;
     int count;
     const char *values[CLI_OPTIONS_MAX]; /* "" for a flag that was given, NULL for what was not */
-    const char **sets;                   /* owned array of borrowed "a.b=c" */
+    const char **sets; /* owned array of borrowed "a.b=c", room for CLI_LAUNCH_SETS more */
     size_t set_count;
 };
 

@@ -54,9 +54,20 @@ int cli_rank(void)
     return rank > 0 ? rank : 0;
 }
 
+/* Whether the ranks meet by TCP: by launcher or by hand. */
+static bool meet(const csctrl_config *config)
+{
+    const char *const kind = csctrl_config_text(config, "parallel.comm");
+
+    return strcmp(kind, "tcp") == 0 ||
+           (strcmp(kind, "nccl") == 0 && csctrl_config_text(config, "parallel.address")[0] != '\0');
+}
+
 bool cli_is_other(const csctrl_config *config)
 {
-    return cli_rank() > 0 && strcmp(csctrl_config_text(config, "parallel.comm"), "mpi") == 0;
+    if (meet(config))
+        return csctrl_config_int(config, "parallel.rank") > 0;
+    return cli_rank() > 0 && strcmp(csctrl_config_text(config, "parallel.comm"), "none") != 0;
 }
 
 /* The processes' threads are csctrl's to place; more of them than processors are the user's wish.
@@ -103,9 +114,24 @@ static bool told_otherwise(const cli_args *args)
 
     for (size_t i = 0; i < args->set_count; i++)
         if (strncmp(args->sets[i], key, sizeof key - 1) == 0 &&
-            strcmp(args->sets[i] + sizeof key - 1, "mpi") != 0)
+            strcmp(args->sets[i] + sizeof key - 1, "none") == 0)
             return true;
     return false;
+}
+
+/* What the launcher says, before the user's own, which so counts more. The last two are for tcp. */
+static void put_in_front(cli_args *args)
+{
+    static char rank[48], ranks[48];
+    const int size = launched_size();
+
+    snprintf(rank, sizeof rank, "parallel.rank=%d", cli_rank());
+    snprintf(ranks, sizeof ranks, "parallel.ranks=%d", size > 0 ? size : 1);
+    memmove(args->sets + CLI_LAUNCH_SETS, args->sets, args->set_count * sizeof *args->sets);
+    args->sets[0] = "parallel.comm=mpi";
+    args->sets[1] = rank;
+    args->sets[2] = ranks;
+    args->set_count += CLI_LAUNCH_SETS;
 }
 
 int cli_ranks_join(cli_args *args, char **argv)
@@ -121,8 +147,8 @@ int cli_ranks_join(cli_args *args, char **argv)
     if (code != CLI_OK)
         return code;
     if (launched_rank() < 0 && processes > 0 && told_otherwise(args))
-        return cli_fail(CLI_USAGE, "--nproc: its processes train together by MPI; leave out --set "
-                                   "parallel.comm");
+        return cli_fail(CLI_USAGE, "--nproc: its processes train together; leave out --set "
+                                   "parallel.comm=none");
     if (launched_rank() < 0)
         return processes > 0 ? launch(processes, argv) : CLI_OK;
     if (processes > 0 && launched_size() >= 0 && launched_size() != processes)
@@ -132,9 +158,7 @@ int cli_ranks_join(cli_args *args, char **argv)
             "out",
             (long long)processes, launched_size());
     cli_mute(cli_rank() > 0 && !told_otherwise(args)); /* until the run begins */
-    memmove(args->sets + 1, args->sets, args->set_count * sizeof *args->sets);
-    args->sets[0] = "parallel.comm=mpi"; /* first, so that the user's own comes later */
-    args->set_count++;
+    put_in_front(args);
     return CLI_OK;
 }
 
@@ -145,7 +169,8 @@ int cli_ranks_expect(csctrl_trainer *trainer)
     int ranks = 1;
     const int rank = csctrl_trainer_rank(trainer, &ranks);
 
-    if (launched_rank() < 0 || strcmp(csctrl_config_text(config, "parallel.comm"), "mpi") != 0 ||
+    if (launched_rank() < 0 || meet(config) ||
+        strcmp(csctrl_config_text(config, "parallel.comm"), "none") == 0 ||
         (rank == cli_rank() && (size < 0 || ranks == size)))
         return CLI_OK;
     return cli_fail(

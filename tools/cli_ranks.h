@@ -11,8 +11,8 @@ int cli_rank(void);
 bool cli_is_other(const csctrl_config *config);
 
 /* For a verb with --nproc: starts mpirun with the whole command line in the place of this process
- * (returns on failure only), or, where a launcher has started it, sets parallel.comm=mpi in front
- * of the user's --set. CLI_OK to go on. */
+ * (returns on failure only), or, where a launcher has started it, puts parallel.comm=mpi and its
+ * number in front of the user's --set. CLI_OK to go on. */
 int cli_ranks_join(cli_args *args, char **argv);
 
 /* CLI_USAGE where the launcher and MPI do not count the same processes. */

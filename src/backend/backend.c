@@ -88,7 +88,6 @@ static bool names(const backend *b, const char *device, int *number)
     const size_t length = strlen(b->name);
     char *end = NULL;
 
-    *number = 0;
     if (strncmp(device, b->name, length) != 0)
         return false;
     if (device[length] == '\0')
@@ -104,6 +103,7 @@ static csctrl_status find_backend(const ct_exec_options *o, const backend **foun
 {
     const bool any = strcmp(o->device, "auto") == 0;
 
+    *number = o->number;
     for (int i = 0; i < BACKENDS; i++) {
         const backend *b = &backends[i];
         *found = b;

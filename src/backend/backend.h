@@ -16,6 +16,7 @@ typedef struct ct_exec_options {
     bool bf16;          /* cpu, cuda: products of convolutions are of bfloat16, summed in float */
     bool tf32;          /* cuda: they are of floats rounded to TF32 */
     const char *tune;   /* cpu: "off" (or NULL), "on" or a file, see cpu/cpu_tune.h; borrowed */
+    int number;         /* of the device, where its name has none */
     int sharers;        /* processes among which 0 threads divides the processors; 0: this one */
 } ct_exec_options;
 
@@ -31,6 +32,7 @@ struct ct_exec {
     const char *tune; /* read by init only */
     /* Ranks whose batches are one batch to the norms; NULL: each rank's is its own. Borrowed. */
     const ct_comm *norm_ranks;
+    void *queue; /* cuda: the stream of all its work; NULL on the host */
     void *state; /* backend's own, released by close */
     void (*close)(struct ct_exec *ex);
 };

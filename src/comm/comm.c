@@ -6,46 +6,101 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "comm/mpi/mpi_module.h"
+#include "comm/nccl/nccl_module.h"
+#include "comm/tcp.h"
 
 const ct_comm ct_comm_alone = {.size = 1, .local_size = 1, .sharers = 1, .name = "none"};
 
-/* The module stays: MPI's library cannot be taken out of a process. */
+/* A function of a module, which stays: neither MPI's library nor CUDA's can be taken out of a
+ * process. */
+static csctrl_status find(const char *module, int flags, const char *name, const char *needs,
+                          void *function, size_t size)
+{
+    void *const library = dlopen(module, flags);
+
+    if (library == NULL)
+        return ct_fail(CSCTRL_E_UNSUPPORTED,
+                       "parallel.comm: the module was not found (%s); install %s", dlerror(),
+                       needs);
+    void *const symbol = dlsym(library, name);
+    memcpy(function, &symbol, size); /* C has no cast from an object to a function */
+    return symbol != NULL ? CSCTRL_OK
+                          : ct_fail(CSCTRL_E_UNSUPPORTED, "parallel.comm: %s has no function %s",
+                                    module, name);
+}
+
 static csctrl_status open_mpi(ct_comm *comm)
 {
     char message[CT_MPI_MESSAGE_MAX] = "";
-    void *module =
-        dlopen(CT_MPI_MODULE, RTLD_NOW | RTLD_GLOBAL); /* Open MPI's own modules need it */
-
-    if (module == NULL)
-        return ct_fail(
-            CSCTRL_E_UNSUPPORTED,
-            "parallel.comm \"mpi\": the module was not found (%s); install MPI and build "
-            "csctrl with CSCTRL_WITH_MPI=ON",
-            dlerror());
-    void *const symbol = dlsym(module, CT_MPI_OPEN);
     ct_mpi_open_fn *open = NULL;
-    memcpy(&open, &symbol, sizeof open); /* C has no cast from an object to a function */
-    if (open == NULL)
-        return ct_fail(CSCTRL_E_UNSUPPORTED, "parallel.comm \"mpi\": %s has no function %s",
-                       CT_MPI_MODULE, CT_MPI_OPEN);
+
+    CT_TRY(find(CT_MPI_MODULE, RTLD_NOW | RTLD_GLOBAL, /* Open MPI's own modules need it */
+                CT_MPI_OPEN, "MPI and build csctrl with CSCTRL_WITH_MPI=ON", &open, sizeof open));
     const csctrl_status status = open(comm, message, sizeof message);
     return status == CSCTRL_OK ? status : ct_fail(status, "MPI: %s", message);
 }
 
-csctrl_status ct_comm_open(ct_comm *comm, const char *kind)
+csctrl_status ct_comm_open(ct_comm *comm, const ct_comm_options *options)
 {
+    const char *const kind = options->kind;
+    const bool nccl = strcmp(kind, "nccl") == 0;
+    const bool meets = options->address != NULL && options->address[0] != '\0';
+
     *comm = ct_comm_alone;
     if (strcmp(kind, "none") == 0)
         return CSCTRL_OK;
-    if (strcmp(kind, "mpi") == 0)
-        return open_mpi(comm);
-    return ct_fail(CSCTRL_E_INVALID, "parallel.comm: unknown kind \"%s\": none or mpi expected",
-                   kind);
+    if (strcmp(kind, "tcp") == 0 || (nccl && meets))
+        CT_TRY(ct_tcp_open(comm, meets ? options->address : "", options->rank, options->ranks));
+    else if (strcmp(kind, "mpi") == 0 || nccl)
+        CT_TRY(open_mpi(comm));
+    else
+        return ct_fail(CSCTRL_E_INVALID,
+                       "parallel.comm: unknown kind \"%s\": none, mpi, tcp or nccl expected", kind);
+    comm->wants_device = nccl;
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_comm_attach(ct_comm *comm, void *queue)
+{
+    char message[CT_NCCL_MESSAGE_MAX] = "";
+    ct_nccl_open_fn *open = NULL;
+
+    if (!comm->wants_device || comm->size == 1)
+        return CSCTRL_OK;
+    if (queue == NULL)
+        return ct_fail(CSCTRL_E_UNSUPPORTED,
+                       "parallel.comm \"nccl\" needs device cuda; set parallel.comm=mpi");
+    CT_TRY(find(CT_NCCL_MODULE, RTLD_NOW | RTLD_LOCAL, CT_NCCL_OPEN,
+                "NCCL and build csctrl with CSCTRL_WITH_CUDA=ON, or set parallel.comm=mpi", &open,
+                sizeof open));
+    ct_comm *device = ct_calloc(1, sizeof *device);
+    if (device == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = open(device, comm, queue, ct_comm_gather, message, sizeof message);
+    if (status != CSCTRL_OK) {
+        ct_free(device);
+        return ct_fail(status, "NCCL: %s", message);
+    }
+    comm->device = device;
+    return CSCTRL_OK;
+}
+
+void ct_comm_detach(ct_comm *comm)
+{
+    if (comm->device != NULL)
+        ct_comm_close(comm->device, false);
+    ct_free(comm->device);
+    comm->device = NULL;
 }
 
 void ct_comm_close(ct_comm *comm, bool failed)
 {
+    if (failed && comm->device != NULL)
+        comm->device->ops->abort(comm->device->state);
+    else
+        ct_comm_detach(comm);
     if (failed && comm->size > 1)
         comm->ops->abort(comm->state);
     else if (comm->ops != NULL)

@@ -30,20 +30,37 @@ typedef struct ct_comm_ops {
 } ct_comm_ops;
 
 struct ct_comm {
-    int rank, size;     /* 0 <= rank < size */
-    int local_size;     /* ranks on this machine, */
-    int sharers;        /* and those of them that may use the same processors as this one */
-    bool device_memory; /* data may lie in the memory of the device of ct_comm_attach, too */
-    const char *name;   /* "none", "mpi", "nccl" */
+    int rank, size;    /* 0 <= rank < size */
+    int local_size;    /* ranks on this machine, */
+    int sharers;       /* and those of them that may use the same processors as this one */
+    bool wants_device; /* kind "nccl" */
+    int local_rank;    /* 0 <= local_rank < local_size */
+    ct_comm *device;   /* the same ranks for data in the memory of their devices; owned; NULL: such
+                        * data go by way of the host */
+    const char *name;  /* "none", "mpi", "nccl" */
     const ct_comm_ops *ops;
     void *state;
 };
 
 extern const ct_comm ct_comm_alone; /* one rank */
 
-/* kind: "none", one rank that is alone; "mpi", the ranks that mpirun or srun started.
- * E_UNSUPPORTED where MPI was not built or its module is not found. Can be opened again. */
-csctrl_status ct_comm_open(ct_comm *comm, const char *kind);
+/* kind: "none", one rank that is alone; "mpi", the ranks that mpirun or srun started; "tcp", those
+ * that meet at an address (tcp.h); "nccl", either, whose devices will be attached. */
+typedef struct ct_comm_options {
+    const char *kind;
+    const char *address; /* "host:port"; "" or NULL: nccl starts by MPI */
+    int rank, ranks;     /* of tcp; otherwise not used */
+} ct_comm_options;
+
+/* E_UNSUPPORTED where MPI was not built or its module is not found; E_CONFIG, E_IO as ct_tcp_open.
+ * Can be opened again. */
+csctrl_status ct_comm_open(ct_comm *comm, const ct_comm_options *options);
+
+/* Of kind "nccl" and more than one rank: give it this rank's device, by the queue of that device's
+ * work, before which it must be closed (ct_comm_detach). All ranks do so together. E_UNSUPPORTED
+ * where NCCL is missing, or the backend has no queue (NULL). */
+csctrl_status ct_comm_attach(ct_comm *comm, void *queue);
+void ct_comm_detach(ct_comm *comm);
 
 /* failed: this rank cannot go on, and the others may wait for it: with several ranks all processes
  * are ended, this one too. */

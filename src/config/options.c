@@ -51,9 +51,20 @@ static const csctrl_option table[] = {
         "compute alike."),
 
     CHOICE(
-        "parallel.comm", "none", "none|mpi",
+        "parallel.comm", "none", "none|mpi|tcp|nccl",
         "How the ranks of a data-parallel run reach one another. csctrl sets mpi where mpirun or "
-        "srun started it. train.batch is divided among the ranks."),
+        "srun started it. tcp: without MPI, for few ranks. nccl: as mpi, or as tcp where there is "
+        "a "
+        "parallel.address, and what lies on GPUs goes by NCCL. train.batch is divided among the "
+        "ranks."),
+    TEXT("parallel.address", "",
+         "host:port of the first rank, where the ranks of tcp meet. Of this launch only, as the "
+         "next "
+         "two."),
+    INT("parallel.rank", "0", 0, 1000000, "",
+        "Number of this process among the ranks of tcp. csctrl takes it from a launcher."),
+    INT("parallel.ranks", "1", 1, 1000000, "",
+        "Ranks that meet by tcp. csctrl takes it from a launcher."),
     CHOICE("parallel.batch_norm", "sync", "sync|local",
            "Statistics of a batch norm in training: of the whole batch, or of each rank's part."),
 

@@ -174,6 +174,7 @@ static csctrl_status create_exec(ct_exec **ex, const csctrl_config *config, cons
         .threads = (int)csctrl_config_int(config, "threads"),
         .tune = csctrl_config_text(config, "tune"),
         .sharers = ranks != NULL ? ranks->sharers : 1,
+        .number = ranks != NULL ? ranks->local_rank : 0,
     };
 
     if (!ct_isa_from_name(csctrl_config_text(config, "isa"), &options.isa))

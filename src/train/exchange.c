@@ -13,7 +13,9 @@ csctrl_status ct_exchange_create(ct_exchange *x, ct_exec *ex, const ct_comm *ran
                                  size_t host_bytes, int most)
 {
     *x = (ct_exchange){.ex = ex, .ranks = ranks, .host_bytes = host_bytes, .pending_most = most};
-    if (ranks->size == 1 || !ex->deferred || ranks->device_memory)
+    if (ranks->device != NULL)
+        x->ranks = ranks->device;
+    if (ranks->size == 1 || !ex->deferred || ranks->device != NULL)
         return CSCTRL_OK;
     x->host = ct_alloc(host_bytes);
     x->pending = ct_calloc((size_t)most, sizeof *x->pending);

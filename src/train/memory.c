@@ -129,7 +129,7 @@ csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_pla
     size_t threads = 1;
 
     *plan = (csctrl_memory_plan){0};
-    (void)ct_comm_open(&t.ranks, "none");
+    (void)ct_comm_open(&t.ranks, &(ct_comm_options){.kind = "none"});
     plan_data(&t, config, plan, &facts);
     const csctrl_status status = plan_model(&t, config, &facts, plan);
     if (status == CSCTRL_OK)

@@ -74,6 +74,7 @@ csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, i
                        t->ranks.size, batch);
     CT_TRY(ct_model_begin(&t->model, config, batch / t->ranks.size, true,
                           csctrl_config_real(config, "optim.ema") > 0.0, &t->ranks));
+    CT_TRY(ct_comm_attach(&t->ranks, t->model->ex->queue));
     CT_TRY(ct_game_create(&t->game, t->model, &t->ranks, classes));
     t->model->classes = classes;
     t->ups = (int)csctrl_config_int(config, "game.encoder_steps");
@@ -130,8 +131,9 @@ static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
 static bool makes_the_run(const char *key)
 {
     static const char *const own[] = {
-        "threads",       "isa",       "tune",          "data.loader_threads",
-        "data.prefetch", "data.path", "data.test_path"};
+        "threads",       "isa",       "tune",           "data.loader_threads",
+        "data.prefetch", "data.path", "data.test_path", "device",
+        "parallel.rank"};
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(key, own[i]) == 0)
@@ -176,9 +178,21 @@ static csctrl_status start_on_disk(csctrl_trainer *t, const char *run_dir)
     return status == CSCTRL_OK ? CSCTRL_OK : ct_rundir_undo(run_dir, status);
 }
 
+static csctrl_status join_ranks(csctrl_trainer *t, const csctrl_config *config)
+{
+    const ct_comm_options options = {
+        .kind = csctrl_config_text(config, "parallel.comm"),
+        .address = csctrl_config_text(config, "parallel.address"),
+        .rank = (int)csctrl_config_int(config, "parallel.rank"),
+        .ranks = (int)csctrl_config_int(config, "parallel.ranks"),
+    };
+
+    return ct_comm_open(&t->ranks, &options);
+}
+
 static csctrl_status begin_run(csctrl_trainer *t, const csctrl_config *config, const char *run_dir)
 {
-    CT_TRY(ct_comm_open(&t->ranks, csctrl_config_text(config, "parallel.comm")));
+    CT_TRY(join_ranks(t, config));
     if (!is_first(t))
         run_dir = NULL;
     /* before the data and the memory are taken */
@@ -196,7 +210,7 @@ static csctrl_status create_trainer(csctrl_trainer **out)
         return CSCTRL_E_NOMEM;
     (*out)->best_psnr = -1.0;
     (*out)->lock = -1;
-    CT_TRY(ct_comm_open(&(*out)->ranks, "none"));
+    CT_TRY(ct_comm_open(&(*out)->ranks, &(ct_comm_options){.kind = "none"}));
     atomic_init(&(*out)->stop, false);
     return CSCTRL_OK;
 }
@@ -236,20 +250,23 @@ static csctrl_status continue_on_disk(csctrl_trainer *t, const char *run_dir)
     return ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last"));
 }
 
-enum { COMM_KIND_MAX = 16 };
-
 /* How this launch was made, which says nothing of the one before: of the overrides alone. */
-static csctrl_status comm_kind(const char *const *overrides, size_t count, char kind[COMM_KIND_MAX])
+static csctrl_status read_launch(const char *const *overrides, size_t count, csctrl_config **launch)
 {
-    csctrl_config *config = NULL;
-    csctrl_status status = csctrl_config_create(&config);
+    CT_TRY(csctrl_config_create(launch));
+    for (size_t i = 0; i < count; i++)
+        CT_TRY(csctrl_config_assign(*launch, overrides[i]));
+    return CSCTRL_OK;
+}
 
-    for (size_t i = 0; i < count && status == CSCTRL_OK; i++)
-        status = csctrl_config_assign(config, overrides[i]);
-    if (status == CSCTRL_OK)
-        snprintf(kind, COMM_KIND_MAX, "%s", csctrl_config_text(config, "parallel.comm"));
-    csctrl_config_destroy(&config);
-    return status;
+static csctrl_status take_launch(csctrl_config *config, const csctrl_config *launch)
+{
+    static const char *const keys[] = {"parallel.comm", "parallel.address", "parallel.rank",
+                                       "parallel.ranks"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        CT_TRY(csctrl_config_set(config, keys[i], csctrl_config_text(launch, keys[i])));
+    return CSCTRL_OK;
 }
 
 /* A checkpoint alone is not enough: the run goes on in its directory. */
@@ -268,7 +285,8 @@ static csctrl_status expect_run(const char *path)
 }
 
 static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
-                                  const char *const *overrides, size_t count, const char *kind)
+                                  const char *const *overrides, size_t count,
+                                  const csctrl_config *launch)
 {
     static const char *const latest[] = {"latest", NULL};
     csctrl_config *config = NULL;
@@ -278,7 +296,7 @@ static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
-    CT_GOTO(status, csctrl_config_set(config, "parallel.comm", kind));
+    CT_GOTO(status, take_launch(config, launch));
     status = continue_from(t, config, checkpoint);
 done:
     csctrl_config_destroy(&config);
@@ -286,17 +304,27 @@ done:
     return status;
 }
 
+static csctrl_status resume_launched(csctrl_trainer *t, const char *run_dir,
+                                     const char *const *overrides, size_t count,
+                                     const csctrl_config *launch)
+{
+    CT_TRY(join_ranks(t, launch));
+    CT_TRY(agree(t, is_first(t) ? ct_rundir_lock(run_dir, &t->lock) : CSCTRL_OK));
+    CT_TRY(agree(t, continue_run(t, run_dir, overrides, count, launch)));
+    CT_TRY(expect_same_run(t));
+    return agree(t, continue_on_disk(t, run_dir));
+}
+
 static csctrl_status resume_run(csctrl_trainer *t, const char *run_dir,
                                 const char *const *overrides, size_t count)
 {
-    char kind[COMM_KIND_MAX];
+    csctrl_config *launch = NULL;
+    csctrl_status status = read_launch(overrides, count, &launch);
 
-    CT_TRY(comm_kind(overrides, count, kind));
-    CT_TRY(ct_comm_open(&t->ranks, kind));
-    CT_TRY(agree(t, is_first(t) ? ct_rundir_lock(run_dir, &t->lock) : CSCTRL_OK));
-    CT_TRY(agree(t, continue_run(t, run_dir, overrides, count, kind)));
-    CT_TRY(expect_same_run(t));
-    return agree(t, continue_on_disk(t, run_dir));
+    if (status == CSCTRL_OK)
+        status = resume_launched(t, run_dir, overrides, count, launch);
+    csctrl_config_destroy(&launch);
+    return status;
 }
 
 csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
@@ -315,6 +343,7 @@ void ct_trainer_destroy_model(csctrl_trainer *t)
 {
     if (t->model != NULL && t->record != NULL)
         t->model->ex->ops->repeat_end(t->model->ex, &t->record);
+    ct_comm_detach(&t->ranks);
     ct_optim_destroy(&t->optim);
     ct_game_destroy(&t->game);
     csctrl_model_destroy(&t->model);

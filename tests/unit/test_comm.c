@@ -18,7 +18,7 @@ static void test_alone(void **state)
     bool yes = true, no = false;
 
     (void)state;
-    expect_ok(ct_comm_open(&comm, "none"));
+    expect_ok(ct_comm_open(&comm, &(ct_comm_options){.kind = "none"}));
     assert_int_equal(comm.rank, 0);
     assert_int_equal(comm.size, 1);
     assert_int_equal(comm.local_size, 1);
@@ -57,6 +57,21 @@ static csctrl_status unreachable(void *state, void *data, int64_t count, csctrl_
     return CSCTRL_E_IO;
 }
 
+/* Devices are attached where several ranks want it, and only a backend with a queue has one. */
+static void test_devices(void **state)
+{
+    ct_comm comm = {.size = 4, .local_size = 4, .sharers = 4, .name = "test"};
+
+    (void)state;
+    expect_ok(ct_comm_attach(&comm, NULL));
+    assert_null(comm.device);
+    comm.wants_device = true;
+    expect_fail(ct_comm_attach(&comm, NULL), CSCTRL_E_UNSUPPORTED, "needs device cuda");
+    comm.size = 1;
+    expect_ok(ct_comm_attach(&comm, NULL));
+    ct_comm_detach(&comm);
+}
+
 static void test_same(void **state)
 {
     static const ct_comm_ops ops = {.sum = four_times};
@@ -80,7 +95,8 @@ static void test_errors(void **state)
     (void)state;
     expect_fail(ct_comm_sum(&comm, &number, 1, CSCTRL_F64), CSCTRL_E_IO,
                 "rank 2 of 4 cannot reach another rank by test");
-    expect_fail(ct_comm_open(&comm, "pigeon"), CSCTRL_E_INVALID, "unknown kind \"pigeon\"");
+    expect_fail(ct_comm_open(&comm, &(ct_comm_options){.kind = "pigeon"}), CSCTRL_E_INVALID,
+                "unknown kind \"pigeon\"");
     assert_int_equal(comm.size, 1);
 }
 
@@ -88,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_devices),
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_errors),
     };

@@ -4,15 +4,15 @@
 static csctrl_status act(ct_exec *ex, ct_act kind, double slope, const ct_tensor *x, ct_tensor *y)
 {
     CT_CUDA_TRY(
-        ct_k_act(ct_cuda_queue(ex), ct_cuda_count(x), kind, (float)slope, x->data, y->data));
+        ct_k_act(ct_cuda_queue(ex), ct_cuda_count(x), (int)kind, (float)slope, x->data, y->data));
     return CSCTRL_OK;
 }
 
 static csctrl_status act_backward(ct_exec *ex, ct_act kind, double slope, const ct_tensor *y,
                                   const ct_tensor *dy, ct_tensor *dx)
 {
-    CT_CUDA_TRY(ct_k_act_backward(ct_cuda_queue(ex), ct_cuda_count(y), kind, (float)slope, y->data,
-                                  dy->data, dx->data));
+    CT_CUDA_TRY(ct_k_act_backward(ct_cuda_queue(ex), ct_cuda_count(y), (int)kind, (float)slope,
+                                  y->data, dy->data, dx->data));
     return CSCTRL_OK;
 }
 

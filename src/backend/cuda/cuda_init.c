@@ -96,6 +96,8 @@ csctrl_status ct_cuda_open(ct_exec *ex, int number, const ct_cuda_services *serv
     ex->deferred = true;
     csctrl_status status = ct_cuda_device_open(&cuda->device, number);
     if (status == CSCTRL_OK)
+        ex->queue = ct_cuda_stream(cuda->device);
+    if (status == CSCTRL_OK)
         status = ct_cuda_need_work(ex, CT_SUM_BYTES + sizeof(double));
     if (status != CSCTRL_OK)
         close_exec(ex);

@@ -33,8 +33,8 @@ static csctrl_status sum_ranks(ct_exec *ex, double *sums, int count)
 
     if (ex->norm_ranks == NULL || ex->norm_ranks->size == 1)
         return CSCTRL_OK;
-    if (ex->norm_ranks->device_memory)
-        return ct_cuda_library->sum(ex->norm_ranks, sums, count, CSCTRL_F64);
+    if (ex->norm_ranks->device != NULL)
+        return ct_cuda_library->sum(ex->norm_ranks->device, sums, count, CSCTRL_F64);
     double *const host = ct_cuda_library->calloc((size_t)count, sizeof *host);
     if (host == NULL)
         return CSCTRL_E_NOMEM;

@@ -66,7 +66,7 @@ int ct_k_rate_gram(void *stream, const float *F, int d, const ct_k_term *terms, 
 }
 
 /* A matrix a block. */
-static __global__ void values(const double *G, int d, const int *info, double *values)
+static __global__ void half_logdet(const double *G, int d, const int *info, double *values)
 {
     const double *const L = G + (int64_t)blockIdx.x * d * d;
     double sum = 0;
@@ -79,9 +79,9 @@ static __global__ void values(const double *G, int d, const int *info, double *v
 }
 
 int ct_k_rate_values(void *stream, const double *G, int d, int count, const int *info,
-                     double *result)
+                     double *values)
 {
-    CT_LAUNCH(values, (unsigned)count, CT_BLOCK, stream, G, d, info, result);
+    CT_LAUNCH(half_logdet, (unsigned)count, CT_BLOCK, stream, G, d, info, values);
     return CT_LAUNCHED();
 }
 

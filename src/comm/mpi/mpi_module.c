@@ -116,8 +116,9 @@ static const ct_comm_ops ops = {
     .abort = end_all,
 };
 
-/* Ranks on this machine, and those of them that may run on the same processors as this one. */
-static int count_local(MPI_Comm all, int *count, int *sharers)
+/* This rank among those on this machine, their number, and those of them that may run on the same
+ * processors as this one. */
+static int count_local(MPI_Comm all, int *rank, int *count, int *sharers)
 {
     MPI_Comm local;
     cpu_set_t mine, others[LOCAL_MAX];
@@ -127,6 +128,8 @@ static int count_local(MPI_Comm all, int *count, int *sharers)
     (void)sched_getaffinity(0, sizeof mine, &mine);
     if (error == MPI_SUCCESS)
         error = MPI_Comm_size(local, count);
+    if (error == MPI_SUCCESS)
+        error = MPI_Comm_rank(local, rank);
     if (error != MPI_SUCCESS)
         return error;
     *sharers = *count;
@@ -180,7 +183,7 @@ csctrl_status ct_mpi_open(ct_comm *comm, char *message, size_t message_size)
             MPI_Comm_set_errhandler(all_ranks.comm, MPI_ERRORS_RETURN) != MPI_SUCCESS ||
             MPI_Comm_rank(all_ranks.comm, &c.rank) != MPI_SUCCESS ||
             MPI_Comm_size(all_ranks.comm, &c.size) != MPI_SUCCESS ||
-            count_local(all_ranks.comm, &c.local_size, &c.sharers) != MPI_SUCCESS) {
+            count_local(all_ranks.comm, &c.local_rank, &c.local_size, &c.sharers) != MPI_SUCCESS) {
             snprintf(message, message_size, "the ranks cannot reach one another");
             return CSCTRL_E_UNSUPPORTED;
         }
