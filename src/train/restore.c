@@ -62,9 +62,28 @@ static csctrl_status read_moves(const reader *r, const char *key, int64_t *moves
     return CSCTRL_OK;
 }
 
+/* What results depend on in their last bits, and is no part of the config. */
+static void warn_of_change(const reader *r, const ct_train_state *state)
+{
+    static const char *const keys[] = {"device", "ranks", "threads", "isa"};
+    const ct_exec *ex = r->model->ex;
+    char ranks[16], threads[16];
+    const char *const now[] = {ex->name, ranks, threads, ct_isa_name(ex->isa)};
+
+    snprintf(ranks, sizeof ranks, "%d", state->ranks > 1 ? state->ranks : 1);
+    snprintf(threads, sizeof threads, "%d", ex->threads);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(text_of(r->file, keys[i]), now[i]) != 0)
+            ct_log(CSCTRL_LOG_WARNING,
+                   "the run goes on with %s %s, it was saved with %s: results will differ in the "
+                   "last bits from those of an uninterrupted run",
+                   keys[i], now[i],
+                   ct_safetensors_metadata(r->file, keys[i]) != NULL ? text_of(r->file, keys[i])
+                                                                     : "another");
+}
+
 static csctrl_status read_facts(const reader *r, ct_train_state *state)
 {
-    const ct_exec *ex = r->model->ex;
     char fingerprint[17];
 
     if (strcmp(text_of(r->file, "format"), CT_STATE_FORMAT) != 0)
@@ -79,13 +98,7 @@ static csctrl_status read_facts(const reader *r, ct_train_state *state)
         return refuse(r, "best_psnr", "a number");
     CT_TRY(read_moves(r, "encoder_moves", &state->optim->moves[CT_ENCODER]));
     CT_TRY(read_moves(r, "decoder_moves", &state->optim->moves[CT_DECODER]));
-    if (strtol(text_of(r->file, "threads"), NULL, 10) != ex->threads ||
-        strcmp(text_of(r->file, "isa"), ct_isa_name(ex->isa)) != 0)
-        ct_log(CSCTRL_LOG_WARNING,
-               "the run was begun with %s threads and %s, it goes on with %d and %s: results will "
-               "differ in the last bits",
-               text_of(r->file, "threads"), text_of(r->file, "isa"), ex->threads,
-               ct_isa_name(ex->isa));
+    warn_of_change(r, state);
     if (strcmp(csctrl_config_text(state->model->config, "tune"), "on") == 0)
         ct_log(CSCTRL_LOG_WARNING,
                "tune=on measures anew: results may differ in the last bits from those of an "

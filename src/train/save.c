@@ -98,7 +98,7 @@ static csctrl_status collect(void *user, const char *name, ct_tensor *tensor)
 static csctrl_status write_state(const ct_train_state *state, const char *path)
 {
     collector c = {.model = state->model};
-    char encoder_moves[32], decoder_moves[32], fingerprint[32], best[32], threads[16];
+    char encoder_moves[32], decoder_moves[32], fingerprint[32], best[32], threads[16], ranks[16];
     csctrl_status status = CSCTRL_OK;
 
     CT_GOTO(status, ct_state_visit(state, collect, &c));
@@ -110,12 +110,15 @@ static csctrl_status write_state(const ct_train_state *state, const char *path)
              (unsigned long long)state->data_fingerprint);
     ct_double_text(state->best_psnr, best);
     snprintf(threads, sizeof threads, "%d", state->model->ex->threads);
+    snprintf(ranks, sizeof ranks, "%d", state->ranks > 1 ? state->ranks : 1);
     const ct_named_text metadata[] = {
         {"format", CT_STATE_FORMAT},
         {"encoder_moves", encoder_moves},
         {"decoder_moves", decoder_moves},
         {"data_fingerprint", fingerprint},
         {"best_psnr", best},
+        {"device", state->model->ex->name},
+        {"ranks", ranks},
         {"threads", threads},
         {"isa", ct_isa_name(state->model->ex->isa)},
     };

@@ -13,6 +13,7 @@ typedef struct ct_train_state {
     csctrl_model *model;
     ct_optim *optim;
     uint64_t data_fingerprint;
+    int ranks;        /* that train together; 0 and 1: one */
     double best_psnr; /* of the evaluations so far; -1 before the first */
 } ct_train_state;
 
@@ -24,8 +25,8 @@ csctrl_status ct_save(const char *run_dir, const ct_train_state *state, bool bes
 csctrl_status ct_save_rotate(const char *run_dir, int keep);
 
 /* Read model and state back from a checkpoint directory that was verified. E_MISMATCH when the
- * data's fingerprint differs. A different number of threads or instruction set is logged as a
- * warning. */
+ * data's fingerprint differs. Another device, number of ranks or threads, or instruction set
+ * is logged as a warning. */
 csctrl_status ct_restore(const char *checkpoint, ct_train_state *state);
 
 #endif

@@ -57,6 +57,7 @@ static inline ct_train_state ct_trainer_state(csctrl_trainer *t)
     return (ct_train_state){.model = t->model,
                             .optim = &t->optim,
                             .data_fingerprint = t->fingerprint,
+                            .ranks = t->ranks.size,
                             .best_psnr = t->best_psnr};
 }
 

@@ -15,7 +15,9 @@
 #include "support/tiny.h"
 
 static const char *const keys[] = {
-    "format", "encoder_moves", "decoder_moves", "data_fingerprint", "best_psnr", "threads", "isa"};
+    "format",    "encoder_moves", "decoder_moves", "data_fingerprint",
+    "best_psnr", "device",        "ranks",         "threads",
+    "isa"};
 enum { KEYS = sizeof keys / sizeof keys[0], TENSORS_MAX = 64 };
 
 static const char checkpoint[] = "checkpoints/step-00000000";
@@ -27,7 +29,8 @@ static ct_train_state open_game(void **state, tiny_game *g)
     tiny_game_open(g, tiny_config(NULL), TINY_CLASSES);
     g->optim.moves[CT_ENCODER] = 5;
     g->optim.moves[CT_DECODER] = 4;
-    ct_train_state s = {g->model, &g->optim, 0xfeedf00d, 17.5};
+    ct_train_state s = {
+        .model = g->model, .optim = &g->optim, .data_fingerprint = 0xfeedf00d, .best_psnr = 17.5};
     expect_ok(ct_fs_mkdir(temp_path(state, "checkpoints")));
     expect_ok(ct_save(*state, &s, false));
     return s;
@@ -120,14 +123,15 @@ static void count_warning(void *user, csctrl_log_level level, const char *messag
 static void test_another_machine_is_told(void **state)
 {
     static const char *const other[][2] = {
-        {"threads", "x"}, {"threads", NULL}, {"threads", "4097"}, {"isa", "abacus"}, {"isa", NULL}};
+        {"threads", "x"}, {"threads", NULL}, {"threads", "4097"}, {"isa", "abacus"},
+        {"isa", NULL},    {"ranks", "2"},    {"device", "loom"}};
     tiny_game g;
     ct_train_state s = open_game(state, &g);
     int warnings = 0;
 
     keep_saved(state);
     csctrl_log_set(count_warning, &warnings);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 7; i++) {
         rewrite(state, other[i][0], other[i][1], 0, NULL);
         expect_ok(ct_restore(temp_path(state, checkpoint), &s));
         assert_int_equal(warnings, i + 1);
