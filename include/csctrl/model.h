@@ -50,7 +50,8 @@ typedef struct csctrl_layer_info {
 typedef struct csctrl_parameter {
     const char *name;    /**< e.g. "encoder.0.dictionary"; valid while the model lives */
     bool trainable;      /**< false for running statistics */
-    csctrl_tensor value; /**< view of the model's memory, on the host; do not write */
+    csctrl_tensor value; /**< view of the model's memory; do not write. On a GPU without data:
+                          * csctrl_model_read_parameter() copies it */
 } csctrl_parameter;
 
 /** Bytes a training run (batch > 0) takes, by class. */
@@ -122,6 +123,17 @@ CSCTRL_API size_t csctrl_model_parameter_count(const csctrl_model *model);
  * csctrl_model_get_info(). */
 CSCTRL_API csctrl_status csctrl_model_get_parameter(const csctrl_model *model, size_t index,
                                                     csctrl_parameter *parameter);
+
+/** Copy named tensor `index` to the host, wherever it lies.
+ *
+ * @param values  Written: as many numbers as the tensor has, of its type (f32; f64 with precision
+ *                f64).
+ * @param bytes   Size of `values`.
+ * @return CSCTRL_OK; CSCTRL_E_INVALID for an index out of range; CSCTRL_E_SHAPE when `bytes` is not
+ *         the tensor's size; CSCTRL_E_IO when a device fails. On error values are unspecified.
+ * Threading: as csctrl_model_get_info(). Allocates: nothing. */
+CSCTRL_API csctrl_status csctrl_model_read_parameter(const csctrl_model *model, size_t index,
+                                                     void *values, size_t bytes);
 
 /** Encode: z = f(x), features on the unit sphere, in eval mode (running statistics).
  *

@@ -77,5 +77,20 @@ csctrl_status csctrl_model_get_parameter(const csctrl_model *model, size_t index
     const ct_param *p = &model->params[index];
     *parameter =
         (csctrl_parameter){.name = p->name, .trainable = p->grad != NULL, .value = *p->value};
+    if (model->ex->deferred) /* it is another's memory */
+        parameter->value.data = NULL;
     return CSCTRL_OK;
+}
+
+csctrl_status csctrl_model_read_parameter(const csctrl_model *model, size_t index, void *values,
+                                          size_t bytes)
+{
+    csctrl_parameter p;
+
+    CT_TRY(csctrl_model_get_parameter(model, index, &p));
+    const ct_tensor *value = model->params[index].value;
+    if (bytes != ct_tensor_bytes(value))
+        return ct_fail(CSCTRL_E_SHAPE, "parameter '%s': expected %zu bytes, found %zu", p.name,
+                       ct_tensor_bytes(value), bytes);
+    return model->ex->ops->download(model->ex, values, value->data, bytes);
 }

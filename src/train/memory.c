@@ -54,7 +54,7 @@ static uint64_t bytes_to_take(const csctrl_trainer *t)
     ct_loader_options options;
     uint64_t bytes = 0;
 
-    for (int k = 0; k < CT_CLASSES; k++)
+    for (int k = 0; k < CT_CLASSES && !t->model->ex->deferred; k++) /* a device has its own */
         bytes += ct_plan_size(t->model->plan, (ct_class)k);
     ct_loader_options_read(&options, t->config, &t->ranks, 0);
     bytes += ct_loader_memory(t->train, &options);

@@ -161,6 +161,15 @@ static void encode_on(const char *device, csctrl_tensor *z, csctrl_tensor *xhat)
     expect_ok(csctrl_model_encode(m, &x, z));
     expect_ok(csctrl_model_decode(m, z, xhat));
     expect_ok(csctrl_model_sparsity(m, zeros));
+    csctrl_parameter p;
+    float atoms[6 * 16];
+    expect_ok(csctrl_model_get_parameter(m, 0, &p));
+    assert_true((p.value.data == NULL) == (strncmp(device, "device=cuda", 11) == 0));
+    expect_ok(csctrl_model_read_parameter(m, 0, atoms, sizeof atoms));
+    double squares = 0;
+    for (int i = 0; i < 16; i++)
+        squares += (double)atoms[i] * (double)atoms[i];
+    assert_true(fabs(squares - 1) < 1e-5);
     assert_true(zeros[0] > 0 && zeros[0] < 1);
     csctrl_model_destroy(&m);
     csctrl_config_destroy(&config);

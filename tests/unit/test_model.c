@@ -334,7 +334,13 @@ static void test_parameters(void **state)
         const char *last = strrchr(p.name, '.');
         assert_true(p.trainable == (strcmp(last, ".mean") != 0 && strcmp(last, ".var") != 0));
         trainable += p.trainable ? csctrl_tensor_count(&p.value) : 0;
+        float values[1024];
+        const size_t bytes = (size_t)csctrl_tensor_count(&p.value) * sizeof(float);
+        expect_ok(csctrl_model_read_parameter(m, i, values, bytes));
+        assert_memory_equal(values, p.value.data, bytes);
+        expect_fail(csctrl_model_read_parameter(m, i, values, bytes - 1), CSCTRL_E_SHAPE, p.name);
     }
+    expect_fail(csctrl_model_read_parameter(m, 14, NULL, 0), CSCTRL_E_INVALID, "parameter 14");
     csctrl_model_get_info(m, &info);
     assert_int_equal(trainable, info.parameters);
     expect_fail(csctrl_model_get_parameter(m, 14, &p), CSCTRL_E_INVALID, "parameter 14");
