@@ -269,6 +269,7 @@ static csctrl_status game_run(bench *b)
 
 static csctrl_status rate_open(bench *b)
 {
+    CT_TRY(csctrl_config_set(b->config, "objective.kind", "multi"));
     CT_TRY(open_game(b));
     ct_tensor *F = &b->game.F;
     ct_tensor lengths = CT_SHAPE(CSCTRL_F32, F->shape[0]), features = *F;
