@@ -220,7 +220,11 @@ static csctrl_status open_game(bench *b)
  * through one encoding without its parameters and through the decoding. */
 static csctrl_status game_open(bench *b)
 {
+    ct_exec *ex = NULL;
+
     CT_TRY(open_game(b));
+    ex = b->model->ex;
+    (void)ex->ops->pin(ex, b->x.data, ct_tensor_bytes(&b->x)); /* as the trainer's are */
     add_encodings(b, 2 * 3 + 3);
     add_decodings(b, 1 + 3);
     add_convolutions(b, 0, -2);

@@ -412,6 +412,8 @@ def run_case(case):
                 rows.append(f"{label:50} left out by --peer")
                 continue
             try:
+                if time.monotonic() > args.deadline:
+                    raise NotRun("the --minutes were over")
                 ours, theirs, peaks = play(case, label, command)
                 mine.append(ours), peers.append(theirs), found.append(peaks)
                 rows.append(theirs)
@@ -512,6 +514,7 @@ def parse():
     parser.add_argument("--rehearse", action="store_true",
                         help="of --gpu everything but the GPU, on the CPU and small: does it run? Needs a full build")
     parser.add_argument("--rounds", type=int, default=7, help="rounds a peer (7)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing more after so many")
     parser.add_argument("--quick", action="store_true", help="one round: does everything run? Figures mean little")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help="of the cases with several threads (2)")
     parser.add_argument("--cpus", type=lambda text: [int(c) for c in text.split(",")], default=sorted(os.sched_getaffinity(0)),
@@ -523,6 +526,7 @@ def parse():
     parser.add_argument("--venv", type=Path, default=ROOT / "build" / "bench-venv", help="made by bench/setup.sh")
     parsed = parser.parse_args()
     parsed.gpu |= parsed.rehearse
+    parsed.deadline = time.monotonic() + 60 * parsed.minutes
     if parsed.quick:
         parsed.rounds = 1
     return parsed
@@ -547,6 +551,9 @@ def main():
     path = args.out or ROOT / "bench" / "results" / f"{slug}.txt"
     for case in listed:
         start = time.monotonic()
+        if start > args.deadline:
+            print(f"{case.name} not begun: the --minutes are over", file=sys.stderr)
+            continue
         print(f"{case.name} ...", file=sys.stderr, flush=True)
         lines = run_case(case)
         write_result(path, [lines])

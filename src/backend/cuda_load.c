@@ -42,6 +42,8 @@ csctrl_status ct_cuda_init(ct_exec *ex, int number)
         .exec_size = sizeof(ct_exec),
         .ops_size = sizeof(ct_ops),
         .fail = ct_fail,
+        .log = ct_log,
+        .last_error = csctrl_last_error,
         .calloc = ct_calloc,
         .free = ct_free,
         .sum = ct_comm_sum,

@@ -408,10 +408,34 @@ static void repeats(op_run *run, const void *params)
     assert_null(record);
 }
 
+/* What waits for the device cannot be recorded: it is done as it comes. */
+static csctrl_status once_with_a_look(void *user)
+{
+    doubling *d = user;
+    double squares = 0;
+
+    CT_TRY(d->ex->ops->axpby(d->ex, 1, &d->x, 1, &d->x));
+    return d->ex->ops->sum_squares(d->ex, &d->x, &squares);
+}
+
+static void repeats_with_a_look(op_run *run, const void *params)
+{
+    doubling d = {.ex = op_exec(run), .x = OP_INPUT(run, 1, 40)};
+    void *record = NULL;
+
+    (void)params;
+    for (int i = 0; i < 4; i++) {
+        OP_OK(d.ex->ops->repeat(d.ex, &record, once_with_a_look, &d));
+        op_keep(run, "each time once more", &d.x);
+    }
+    d.ex->ops->repeat_end(d.ex, &record);
+}
+
 static void test_repeat(void **state)
 {
     (void)state;
     op_check("repeat", repeats, NULL, 0);
+    op_check("repeat with a look", repeats_with_a_look, NULL, 0);
 }
 
 static void memory(op_run *run, const void *params)

@@ -9,7 +9,7 @@
 typedef struct ct_cuda {
     ct_ops ops;
     ct_cuda_device *device;
-    ct_cuda_type type; /* of the operands of products */
+    ct_cuda_type type; /* of the operands of products, where there are algorithms for it */
     /* Working memory of one operation at a time: parts of sums, then the sums. Grown to what any
      * operator's norms need when that is created. */
     void *work;
@@ -60,20 +60,20 @@ typedef struct ct_cuda_operands {
     void *image[2], *code[2]; /* of the operands' type; in float the first image alone */
     void *dP, *workspace;
 } ct_cuda_operands;
-ct_cuda_operands ct_cuda_operands_of(const ct_exec *ex, const ct_conv *conv);
+ct_cuda_operands ct_cuda_operands_of(const ct_conv *conv);
 
-/* The three products on operands of the exec's type, packed dictionary. */
+/* The three products on operands of the operator's type, packed dictionary. */
 csctrl_status ct_cuda_analyse(ct_exec *ex, const ct_conv *conv, const void *image, void *code);
 csctrl_status ct_cuda_synthesise(ct_exec *ex, const ct_conv *conv, const void *code, void *image);
 /* dW += scale d<code, A* image>/dW */
 csctrl_status ct_cuda_add_dict_grad(ct_exec *ex, const ct_conv *conv, double scale,
                                     const void *image, const void *code, ct_tensor *dW);
 /* *to: x itself, or a copy of it in bfloat16 at `memory`. */
-csctrl_status ct_cuda_operand(ct_exec *ex, const ct_tensor *x, void *memory, const void **to);
+csctrl_status ct_cuda_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x, void *memory,
+                              const void **to);
 
-static inline bool ct_cuda_is_half(const ct_exec *ex)
-{
-    return ct_cuda_of(ex)->type == CT_CUDA_BF16;
-}
+/* Whether the operands of an operator are bfloat16: where cuDNN has no algorithm for those, they
+ * are float whatever the exec's type. */
+bool ct_cuda_is_half(const ct_conv *conv);
 
 #endif

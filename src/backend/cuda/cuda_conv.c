@@ -11,6 +11,7 @@ typedef struct layout {
 
 typedef struct operator_impl {
     ct_cuda_conv *products;
+    ct_cuda_type type;
     layout at;
 } operator_impl;
 
@@ -55,40 +56,59 @@ static void conv_destroy(ct_exec *ex, ct_conv *conv)
     *conv = (ct_conv){0};
 }
 
-static csctrl_status conv_create(ct_exec *ex, const ct_geom *g, ct_conv *conv)
+/* Float where there is no algorithm for the type that is wanted. */
+static csctrl_status open_products(ct_exec *ex, const ct_geom *g, operator_impl *impl,
+                                   size_t *workspace)
 {
     const ct_cuda *cuda = ct_cuda_of(ex);
-    operator_impl *impl = ct_cuda_library->calloc(1, sizeof *impl);
+
+    impl->type = cuda->type;
+    const csctrl_status status =
+        ct_cuda_conv_open(cuda->device, g, impl->type, &impl->products, workspace);
+    if (status != CSCTRL_E_UNSUPPORTED || impl->type == CT_CUDA_F32)
+        return status;
+    impl->type = CT_CUDA_F32;
+    return ct_cuda_conv_open(cuda->device, g, impl->type, &impl->products, workspace);
+}
+
+static csctrl_status plan(ct_exec *ex, const ct_geom *g, ct_conv *conv)
+{
+    operator_impl *impl = conv->impl;
     size_t workspace = 0;
 
-    *conv = (ct_conv){.geom = *g,
-                      .packed_bytes = weights(g) * ct_cuda_type_size(cuda->type),
-                      .products = ct_geom_products(g),
-                      .keeps_q = true,
-                      .impl = impl};
-    if (impl == NULL)
-        return CSCTRL_E_NOMEM;
-    csctrl_status status =
-        ct_cuda_conv_open(cuda->device, g, cuda->type, &impl->products, &workspace);
-    if (status == CSCTRL_OK)
-        status = ct_cuda_need_norm_work(ex, (int64_t)g->n * g->h * g->w, g->c);
-    if (status == CSCTRL_OK)
-        status = ct_cuda_need_norm_work(ex, (int64_t)g->n * g->oh * g->ow, g->atoms);
-    if (status != CSCTRL_OK) {
-        conv_destroy(ex, conv);
-        return status;
-    }
-    impl->at = lay_out(g, cuda->type, workspace);
+    CT_TRY(open_products(ex, g, impl, &workspace));
+    CT_TRY(ct_cuda_need_norm_work(ex, (int64_t)g->n * g->h * g->w, g->c));
+    CT_TRY(ct_cuda_need_norm_work(ex, (int64_t)g->n * g->oh * g->ow, g->atoms));
+    impl->at = lay_out(g, impl->type, workspace);
+    conv->packed_bytes = weights(g) * ct_cuda_type_size(impl->type);
     conv->scratch_bytes = impl->at.end;
     return CSCTRL_OK;
 }
 
-ct_cuda_operands ct_cuda_operands_of(const ct_exec *ex, const ct_conv *conv)
+static csctrl_status conv_create(ct_exec *ex, const ct_geom *g, ct_conv *conv)
+{
+    *conv = (ct_conv){.geom = *g,
+                      .products = ct_geom_products(g),
+                      .keeps_q = true,
+                      .impl = ct_cuda_library->calloc(1, sizeof(operator_impl))};
+    if (conv->impl == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = plan(ex, g, conv);
+    if (status != CSCTRL_OK)
+        conv_destroy(ex, conv);
+    return status;
+}
+
+bool ct_cuda_is_half(const ct_conv *conv)
+{
+    return ((const operator_impl *)conv->impl)->type == CT_CUDA_BF16;
+}
+
+ct_cuda_operands ct_cuda_operands_of(const ct_conv *conv)
 {
     const layout *at = &((const operator_impl *)conv->impl)->at;
     unsigned char *const memory = conv->scratch;
 
-    (void)ex;
     return (ct_cuda_operands){
         .image = {memory + at->image[0], memory + at->image[1]},
         .code = {memory + at->code[0], memory + at->code[1]},
@@ -102,16 +122,17 @@ static csctrl_status conv_pack(ct_exec *ex, ct_conv *conv, const ct_tensor *W)
     const ct_geom *g = &conv->geom;
 
     CT_CUDA_TRY(ct_k_pack(ct_cuda_queue(ex), g->atoms, g->c, g->kernel * g->kernel, W->data,
-                          conv->packed, ct_cuda_is_half(ex)));
+                          conv->packed, ct_cuda_is_half(conv)));
     return CSCTRL_OK;
 }
 
 /* ---- on operands */
 
-csctrl_status ct_cuda_operand(ct_exec *ex, const ct_tensor *x, void *memory, const void **to)
+csctrl_status ct_cuda_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x, void *memory,
+                              const void **to)
 {
-    *to = ct_cuda_is_half(ex) ? memory : x->data;
-    if (ct_cuda_is_half(ex))
+    *to = ct_cuda_is_half(conv) ? memory : x->data;
+    if (ct_cuda_is_half(conv))
         CT_CUDA_TRY(ct_k_narrow(ct_cuda_queue(ex), ct_cuda_count(x), x->data, memory));
     return CSCTRL_OK;
 }
@@ -121,7 +142,7 @@ csctrl_status ct_cuda_analyse(ct_exec *ex, const ct_conv *conv, const void *imag
     const operator_impl *impl = conv->impl;
 
     return ct_cuda_conv_analysis(ct_cuda_of(ex)->device, impl->products, image, conv->packed, code,
-                                 ct_cuda_operands_of(ex, conv).workspace);
+                                 ct_cuda_operands_of(conv).workspace);
 }
 
 csctrl_status ct_cuda_synthesise(ct_exec *ex, const ct_conv *conv, const void *code, void *image)
@@ -129,20 +150,20 @@ csctrl_status ct_cuda_synthesise(ct_exec *ex, const ct_conv *conv, const void *c
     const operator_impl *impl = conv->impl;
 
     return ct_cuda_conv_synthesis(ct_cuda_of(ex)->device, impl->products, code, conv->packed, image,
-                                  ct_cuda_operands_of(ex, conv).workspace);
+                                  ct_cuda_operands_of(conv).workspace);
 }
 
 csctrl_status ct_cuda_add_dict_grad(ct_exec *ex, const ct_conv *conv, double scale,
                                     const void *image, const void *code, ct_tensor *dW)
 {
     const operator_impl *impl = conv->impl;
-    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
+    const ct_cuda_operands at = ct_cuda_operands_of(conv);
     const ct_geom *g = &conv->geom;
 
     CT_TRY(ct_cuda_conv_dict_grad(ct_cuda_of(ex)->device, impl->products, image, code, at.dP,
                                   at.workspace));
     CT_CUDA_TRY(ct_k_unpack(ct_cuda_queue(ex), g->atoms, g->c, g->kernel * g->kernel, (float)scale,
-                            at.dP, ct_cuda_is_half(ex), dW->data));
+                            at.dP, ct_cuda_is_half(conv), dW->data));
     return CSCTRL_OK;
 }
 
@@ -158,22 +179,22 @@ static csctrl_status widen(ct_exec *ex, const void *from, ct_tensor *to)
 
 static csctrl_status analysis(ct_exec *ex, ct_conv *conv, const ct_tensor *img, ct_tensor *code)
 {
-    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
-    void *const result = ct_cuda_is_half(ex) ? at.code[0] : code->data;
+    const ct_cuda_operands at = ct_cuda_operands_of(conv);
+    void *const result = ct_cuda_is_half(conv) ? at.code[0] : code->data;
     const void *image = NULL;
 
-    CT_TRY(ct_cuda_operand(ex, img, at.image[0], &image));
+    CT_TRY(ct_cuda_operand(ex, conv, img, at.image[0], &image));
     CT_TRY(ct_cuda_analyse(ex, conv, image, result));
     return widen(ex, result, code);
 }
 
 static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code, ct_tensor *img)
 {
-    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
-    void *const result = ct_cuda_is_half(ex) ? at.image[0] : img->data;
+    const ct_cuda_operands at = ct_cuda_operands_of(conv);
+    void *const result = ct_cuda_is_half(conv) ? at.image[0] : img->data;
     const void *codes = NULL;
 
-    CT_TRY(ct_cuda_operand(ex, code, at.code[0], &codes));
+    CT_TRY(ct_cuda_operand(ex, conv, code, at.code[0], &codes));
     CT_TRY(ct_cuda_synthesise(ex, conv, codes, result));
     return widen(ex, result, img);
 }
@@ -181,11 +202,11 @@ static csctrl_status synthesis(ct_exec *ex, ct_conv *conv, const ct_tensor *code
 static csctrl_status dict_grad(ct_exec *ex, ct_conv *conv, double scale, const ct_tensor *img,
                                const ct_tensor *code, ct_tensor *dW)
 {
-    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
+    const ct_cuda_operands at = ct_cuda_operands_of(conv);
     const void *image = NULL, *codes = NULL;
 
-    CT_TRY(ct_cuda_operand(ex, img, at.image[0], &image));
-    CT_TRY(ct_cuda_operand(ex, code, at.code[0], &codes));
+    CT_TRY(ct_cuda_operand(ex, conv, img, at.image[0], &image));
+    CT_TRY(ct_cuda_operand(ex, conv, code, at.code[0], &codes));
     return ct_cuda_add_dict_grad(ex, conv, scale, image, codes, dW);
 }
 

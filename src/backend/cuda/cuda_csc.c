@@ -37,13 +37,13 @@ static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, const
 static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
                               const ct_cuda_operands *at, const void **operand)
 {
-    const bool half = ct_cuda_is_half(ex);
+    const bool half = ct_cuda_is_half(conv);
     float *const r = half && s->drop_r ? NULL : s->r->data;
     const void *y = NULL;
 
     if (s->y == NULL)
-        return ct_cuda_operand(ex, s->x, at->image[1], operand);
-    CT_TRY(ct_cuda_operand(ex, s->y, at->code[0], &y));
+        return ct_cuda_operand(ex, conv, s->x, at->image[1], operand);
+    CT_TRY(ct_cuda_operand(ex, conv, s->y, at->code[0], &y));
     CT_TRY(ct_cuda_synthesise(ex, conv, y, at->image[0]));
     CT_CUDA_TRY(ct_k_blend(ct_cuda_queue(ex), ct_cuda_count(s->x), 1, s->x->data, -1, at->image[0],
                            half, r, half ? at->image[1] : NULL));
@@ -53,9 +53,9 @@ static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
 
 static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *s)
 {
-    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
+    const ct_cuda_operands at = ct_cuda_operands_of(conv);
     const ct_k_prox prox = prox_of(&s->prox);
-    const bool half = ct_cuda_is_half(ex);
+    const bool half = ct_cuda_is_half(conv);
     void *const grad = half ? at.code[1] : s->z->data; /* A* r; in place in float */
     const void *r = NULL;
 
@@ -70,8 +70,8 @@ static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *s)
 /* gs takes the place of dz; q = A gs stays in scratch. */
 static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_step_grad *g)
 {
-    const ct_cuda_operands at = ct_cuda_operands_of(ex, conv);
-    const bool half = ct_cuda_is_half(ex);
+    const ct_cuda_operands at = ct_cuda_operands_of(conv);
+    const bool half = ct_cuda_is_half(conv);
     const int64_t codes = ct_cuda_count(g->z), pixels = ct_cuda_count(g->r);
     const ct_k_prox prox = prox_of(&g->prox);
     const void *const gs = half ? at.code[0] : g->dz->data;
@@ -82,7 +82,7 @@ static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_
     CT_CUDA_TRY(ct_k_shrink_backward(stream, codes, &prox, g->z->data, g->dz->data, g->dz->data,
                                      half ? at.code[0] : NULL));
     if (g->dW != NULL) {
-        CT_TRY(ct_cuda_operand(ex, g->r, at.image[0], &r));
+        CT_TRY(ct_cuda_operand(ex, conv, g->r, at.image[0], &r));
         CT_TRY(ct_cuda_add_dict_grad(ex, conv, 1, r, gs, g->dW));
     }
     if (g->dx == NULL && g->y == NULL)
@@ -94,7 +94,7 @@ static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_
     if (g->y == NULL)
         return CSCTRL_OK;
     if (g->dW != NULL) {
-        CT_TRY(ct_cuda_operand(ex, g->y, at.code[1], &y));
+        CT_TRY(ct_cuda_operand(ex, conv, g->y, at.code[1], &y));
         CT_TRY(ct_cuda_add_dict_grad(ex, conv, -1, q, y, g->dW));
     }
     void *const back = half ? at.code[1] : g->dy->data; /* A* q */

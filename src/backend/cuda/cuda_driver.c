@@ -16,6 +16,7 @@ enum {
 static const size_t most_workspace = (size_t)1 << 30; /* of a convolution */
 
 struct ct_cuda_device {
+    int number;
     cudaStream_t stream;
     cudnnHandle_t dnn;
     cublasHandle_t blas;
@@ -71,6 +72,13 @@ static csctrl_status solver_status(cusolverStatus_t status, const char *what)
 
 /* ---- the device */
 
+/* CUDA's present device is each thread's own. */
+static ct_cuda_device *enter(ct_cuda_device *device)
+{
+    (void)cudaSetDevice(device->number);
+    return device;
+}
+
 static csctrl_status expect_device(int number)
 {
     int count = 0, driver = 0;
@@ -92,6 +100,7 @@ static csctrl_status expect_device(int number)
 
 static csctrl_status open_handles(ct_cuda_device *d, int number)
 {
+    d->number = number;
     CUDA_TRY(cudaSetDevice(number));
     CUDA_TRY(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
     DNN_TRY(cudnnCreate(&d->dnn));
@@ -142,13 +151,14 @@ void ct_cuda_device_close(ct_cuda_device **device)
 
 void *ct_cuda_stream(ct_cuda_device *device)
 {
-    return device->stream;
+    return enter(device)->stream;
 }
 
 /* ---- memory */
 
 csctrl_status ct_cuda_alloc(ct_cuda_device *device, size_t bytes, void **block)
 {
+    enter(device);
     const cudaError_t error = cudaMalloc(block, bytes);
 
     if (error == cudaErrorMemoryAllocation) {
@@ -168,7 +178,7 @@ csctrl_status ct_cuda_alloc(ct_cuda_device *device, size_t bytes, void **block)
 
 void ct_cuda_release(ct_cuda_device *device, void *block)
 {
-    (void)device;
+    enter(device);
     cudaFree(block);
 }
 
@@ -190,6 +200,7 @@ csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from,
 {
     struct cudaPointerAttributes at;
 
+    enter(device);
     CUDA_TRY(cudaPointerGetAttributes(&at, from));
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->stream));
     if (at.type != cudaMemoryTypeUnregistered)
@@ -199,6 +210,7 @@ csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from,
 
 csctrl_status ct_cuda_download(ct_cuda_device *device, void *to, const void *from, size_t bytes)
 {
+    enter(device);
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, device->stream));
     CUDA_TRY(cudaStreamSynchronize(device->stream));
     return CSCTRL_OK;
@@ -328,7 +340,7 @@ csctrl_status ct_cuda_conv_open(ct_cuda_device *device, const ct_geom *geom, ct_
     ct_cuda_conv *c = ct_cuda_library->calloc(1, sizeof *c);
     if (c == NULL)
         return CSCTRL_E_NOMEM;
-    const csctrl_status status = plan_conv(device, c, geom, type);
+    const csctrl_status status = plan_conv(enter(device), c, geom, type);
     if (status != CSCTRL_OK) {
         ct_cuda_conv_close(device, &c);
         return status;
@@ -360,6 +372,7 @@ static const float one = 1, zero = 0;
 csctrl_status ct_cuda_conv_analysis(ct_cuda_device *d, const ct_cuda_conv *c, const void *img,
                                     const void *P, void *code, void *workspace)
 {
+    enter(d);
     DNN_TRY(cudnnConvolutionForward(d->dnn, &one, c->image, img, c->dictionary, P, c->forward,
                                     c->forward_algorithm, workspace, c->workspace, &zero, c->code,
                                     code));
@@ -369,6 +382,7 @@ csctrl_status ct_cuda_conv_analysis(ct_cuda_device *d, const ct_cuda_conv *c, co
 csctrl_status ct_cuda_conv_synthesis(ct_cuda_device *d, const ct_cuda_conv *c, const void *code,
                                      const void *P, void *img, void *workspace)
 {
+    enter(d);
     DNN_TRY(cudnnConvolutionBackwardData(d->dnn, &one, c->dictionary, P, c->code, code, c->data,
                                          c->data_algorithm, workspace, c->workspace, &zero,
                                          c->image, img));
@@ -378,6 +392,7 @@ csctrl_status ct_cuda_conv_synthesis(ct_cuda_device *d, const ct_cuda_conv *c, c
 csctrl_status ct_cuda_conv_dict_grad(ct_cuda_device *d, const ct_cuda_conv *c, const void *img,
                                      const void *code, void *dP, void *workspace)
 {
+    enter(d);
     DNN_TRY(cudnnConvolutionBackwardFilter(d->dnn, &one, c->image, img, c->code, code, c->filter,
                                            c->filter_algorithm, workspace, c->workspace, &zero,
                                            c->dictionary, dP));
@@ -391,6 +406,7 @@ static const double one_double = 1, zero_double = 0;
 csctrl_status ct_cuda_cholesky(ct_cuda_device *d, double *G, int s, int count, double **pointers,
                                int *info)
 {
+    enter(d);
     CUDA_TRY(ct_k_rate_pointers(d->stream, G, (int64_t)s * s, count, pointers));
     SOLVER_TRY(
         cusolverDnDpotrfBatched(d->solver, CUBLAS_FILL_MODE_LOWER, s, pointers, s, info, count));
@@ -402,6 +418,7 @@ csctrl_status ct_cuda_solve_lower(ct_cuda_device *d, const double *L, double *X,
 {
     double **const to = pointers + count;
 
+    enter(d);
     CUDA_TRY(ct_k_rate_pointers(d->stream, L, (int64_t)s * s, count, pointers));
     CUDA_TRY(ct_k_rate_pointers(d->stream, X, (int64_t)s * s, count, to));
     BLAS_TRY(cublasDtrsmBatched(d->blas, CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N,
@@ -414,6 +431,7 @@ csctrl_status ct_cuda_gram(ct_cuda_device *d, const double *X, double *C, int s,
 {
     const long long size = (long long)s * s;
 
+    enter(d);
     BLAS_TRY(cublasDgemmStridedBatched(d->blas, CUBLAS_OP_T, CUBLAS_OP_N, s, s, s, &one_double, X,
                                        s, size, X, s, size, &zero_double, C, s, size, count));
     return CSCTRL_OK;
@@ -423,6 +441,7 @@ csctrl_status ct_cuda_gram(ct_cuda_device *d, const double *X, double *C, int s,
 
 csctrl_status ct_cuda_record(ct_cuda_device *device)
 {
+    enter(device);
     CUDA_TRY(cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal));
     return CSCTRL_OK;
 }
@@ -432,7 +451,9 @@ csctrl_status ct_cuda_recorded(ct_cuda_device *device, ct_cuda_graph **graph)
     cudaGraph_t recorded = NULL;
 
     *graph = NULL;
-    CUDA_TRY(cudaStreamEndCapture(device->stream, &recorded));
+    const cudaError_t ended = cudaStreamEndCapture(device->stream, &recorded);
+    (void)cudaGetLastError(); /* of what spoilt the recording: not that of the next launch */
+    CUDA_TRY(ended);
     ct_cuda_graph *g = ct_cuda_library->calloc(1, sizeof *g);
     const cudaError_t error = g != NULL ? cudaGraphInstantiate(&g->exec, recorded, 0) : cudaSuccess;
     cudaGraphDestroy(recorded);
@@ -447,6 +468,7 @@ csctrl_status ct_cuda_recorded(ct_cuda_device *device, ct_cuda_graph **graph)
 
 csctrl_status ct_cuda_replay(ct_cuda_device *device, ct_cuda_graph *graph)
 {
+    enter(device);
     CUDA_TRY(cudaGraphLaunch(graph->exec, device->stream));
     return CSCTRL_OK;
 }

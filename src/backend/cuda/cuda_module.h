@@ -4,6 +4,7 @@
 #define CT_BACKEND_CUDA_MODULE_H
 
 #include "backend/backend.h"
+#include "base/log.h"
 
 #define CT_CUDA_MODULE "libcsctrl_cuda.so"
 #define CT_CUDA_OPEN "ct_cuda_open"
@@ -12,6 +13,8 @@
 typedef struct ct_cuda_services {
     size_t exec_size, ops_size; /* of the library that was built: the module's must be the same */
     csctrl_status (*fail)(csctrl_status status, const char *format, ...) CT_PRINTF(2, 3);
+    void (*log)(csctrl_log_level level, const char *format, ...) CT_PRINTF(2, 3);
+    const char *(*last_error)(void);
     void *(*calloc)(size_t count, size_t size);
     void (*free)(void *block);
     csctrl_status (*sum)(const ct_comm *comm, void *data, int64_t count, csctrl_dtype dtype);

@@ -8,6 +8,7 @@
 enum {
     ALIGNMENT = 256,
     MOST_PASSES = 8,
+    MOST_TOGETHER = 65535,   /* of the third dimension of a launch */
     TERMS_BYTES = 256 << 20, /* of the matrices of the terms that are worked on together */
 };
 
@@ -35,7 +36,10 @@ static layout lay_out(int d, int terms)
 {
     const size_t matrix = (size_t)d * (size_t)d * sizeof(double);
     const size_t fit = TERMS_BYTES / (3 * matrix);
-    layout l = {.together = fit < 1 ? 1 : fit < (size_t)terms ? (int)fit : terms};
+    layout l = {.together = terms < MOST_TOGETHER ? terms : MOST_TOGETHER};
+
+    if (fit < (size_t)l.together)
+        l.together = fit > 1 ? (int)fit : 1;
     const size_t together = (size_t)l.together;
 
     l.G = place(&l.end, together * matrix);

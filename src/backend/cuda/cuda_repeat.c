@@ -1,9 +1,11 @@
 /* cuda_repeat.c - work that repeats is queued once as it comes, which plans and allocates what is
- * still missing, once more to be recorded as a CUDA graph, and from then on as that graph. */
+ * still missing, once more to be recorded as a CUDA graph, and from then on as that graph; or as it
+ * comes each time, where a library does in it what a graph cannot hold. */
 #include "backend/cuda/cuda.h"
 
 typedef struct repetition {
     int calls;
+    bool refused; /* something in it cannot be recorded */
     ct_cuda_graph *graph;
 } repetition;
 
@@ -29,10 +31,16 @@ static csctrl_status repeat(ct_exec *ex, void **record, csctrl_status (*call)(vo
         if (r == NULL)
             return CSCTRL_E_NOMEM;
     }
-    if (r->calls++ == 0)
+    if (r->calls++ == 0 || r->refused)
         return call(user);
-    if (r->graph == NULL)
-        CT_TRY(record_graph(ex, r, call, user));
+    if (r->graph == NULL && record_graph(ex, r, call, user) != CSCTRL_OK) {
+        r->refused = true;
+        ct_cuda_library->log(CSCTRL_LOG_WARNING,
+                             "device \"cuda\": a batch cannot be recorded as a graph, which makes "
+                             "it slower: %s",
+                             ct_cuda_library->last_error());
+        return call(user);
+    }
     return ct_cuda_replay(ct_cuda_of(ex)->device, r->graph);
 }
 
