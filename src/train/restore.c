@@ -75,11 +75,12 @@ static void warn_of_change(const reader *r, const ct_train_state *state)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(text_of(r->file, keys[i]), now[i]) != 0)
             ct_log(CSCTRL_LOG_WARNING,
-                   "the run goes on with %s %s, it was saved with %s: results will differ in the "
-                   "last bits from those of an uninterrupted run",
-                   keys[i], now[i],
+                   "%s: %s when the run was saved, %s now: results will differ in the last bits "
+                   "from those of an uninterrupted run",
+                   keys[i],
                    ct_safetensors_metadata(r->file, keys[i]) != NULL ? text_of(r->file, keys[i])
-                                                                     : "another");
+                                                                     : "not told",
+                   now[i]);
 }
 
 static csctrl_status read_facts(const reader *r, ct_train_state *state)
