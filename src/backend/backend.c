@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 enum { MAX_THREADS = 4096, MAX_DEVICES = 1024 };
@@ -101,21 +102,13 @@ static bool names(const backend *b, const char *device, int *number)
 
 static csctrl_status find_backend(const ct_exec_options *o, const backend **found, int *number)
 {
-    const bool any = strcmp(o->device, "auto") == 0;
-
-    *number = o->number;
-    for (int i = 0; i < BACKENDS; i++) {
-        const backend *b = &backends[i];
-        *found = b;
-        if (any ? b->usable != NULL && computes(b, o) && b->usable() : names(b, o->device, number))
+    for (int i = 0; i < BACKENDS; i++)
+        if (names(&backends[i], o->device, number)) {
+            *found = &backends[i];
             return CSCTRL_OK;
-    }
-    return any ? ct_fail(CSCTRL_E_UNSUPPORTED,
-                         "precision \"%s\": no device that computes in it can be used here",
-                         precision_of(o))
-               : ct_fail(CSCTRL_E_INVALID,
-                         "device \"%s\" is unknown: auto, cpu, ref, cuda or cuda:N expected",
-                         o->device);
+        }
+    return ct_fail(CSCTRL_E_INVALID,
+                   "device \"%s\" is unknown: auto, cpu, ref, cuda or cuda:N expected", o->device);
 }
 
 static int processors(void)
@@ -161,22 +154,14 @@ static csctrl_status expect_sound(const ct_exec_options *o)
     return CSCTRL_OK;
 }
 
-csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
+static csctrl_status open_backend(ct_exec **out, const backend *b, const ct_exec_options *options,
+                                  int number, ct_isa isa)
 {
-    const backend *b = NULL;
-    int number = 0;
-    ct_isa isa = CT_ISA_AUTO;
-
-    *out = NULL;
-    CT_TRY(expect_sound(options));
-    CT_TRY(find_backend(options, &b, &number));
     if (!computes(b, options))
         return ct_fail(CSCTRL_E_UNSUPPORTED,
                        "device \"%s\" does not compute in %s: f64 needs device ref, bf16 cpu or "
                        "cuda, tf32 cuda",
                        b->name, precision_of(options));
-    CT_TRY(choose_isa(options->isa, &isa));
-
     ct_exec *ex = ct_calloc(1, sizeof *ex);
     if (ex == NULL)
         return CSCTRL_E_NOMEM;
@@ -195,6 +180,39 @@ csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
     ex->tune = NULL;
     *out = ex;
     return CSCTRL_OK;
+}
+
+/* The first that computes what is asked for and can be opened: a GPU may be there, and what it
+ * needs not. */
+static csctrl_status open_any(ct_exec **out, const ct_exec_options *options, ct_isa isa)
+{
+    for (int i = 0; i < BACKENDS; i++) {
+        const backend *b = &backends[i];
+        if (b->usable == NULL || !computes(b, options) || !b->usable())
+            continue;
+        const csctrl_status status = open_backend(out, b, options, -1 - options->number, isa);
+        if (status != CSCTRL_E_UNSUPPORTED)
+            return status;
+        ct_log(CSCTRL_LOG_INFO, "device auto: %s", csctrl_last_error());
+    }
+    return ct_fail(CSCTRL_E_UNSUPPORTED,
+                   "precision \"%s\": no device that computes in it can be used here",
+                   precision_of(options));
+}
+
+csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)
+{
+    const backend *b = NULL;
+    int number = -1 - options->number;
+    ct_isa isa = CT_ISA_AUTO;
+
+    *out = NULL;
+    CT_TRY(expect_sound(options));
+    CT_TRY(choose_isa(options->isa, &isa));
+    if (strcmp(options->device, "auto") == 0)
+        return open_any(out, options, isa);
+    CT_TRY(find_backend(options, &b, &number));
+    return open_backend(out, b, options, number, isa);
 }
 
 void ct_exec_destroy(ct_exec **ex)

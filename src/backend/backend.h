@@ -16,7 +16,7 @@ typedef struct ct_exec_options {
     bool bf16;          /* cpu, cuda: products of convolutions are of bfloat16, summed in float */
     bool tf32;          /* cuda: they are of floats rounded to TF32 */
     const char *tune;   /* cpu: "off" (or NULL), "on" or a file, see cpu/cpu_tune.h; borrowed */
-    int number;         /* of the device, where its name has none */
+    int number;         /* of the device where its name has none, modulo how many there are */
     int sharers;        /* processes among which 0 threads divides the processors; 0: this one */
 } ct_exec_options;
 
@@ -63,7 +63,8 @@ bool ct_isa_from_name(const char *name, ct_isa *isa); /* also "auto" */
 /* A backend: fills ex->ops, ex->state and ex->close, or says why it cannot. */
 csctrl_status ct_ref_init(ct_exec *ex);
 csctrl_status ct_cpu_init(ct_exec *ex);
-/* cuda_load.c: the device of that number, by the module that is linked with CUDA. */
+/* cuda_load.c: the device of that number, or, below 0, of number -1 - number modulo how many there
+ * are; by the module that is linked with CUDA. */
 csctrl_status ct_cuda_init(ct_exec *ex, int number);
 /* Why no GPU can be used; NULL: one may be. At little cost: CUDA's libraries are not loaded for it.
  */

@@ -22,7 +22,8 @@ const char *ct_cuda_why_not(void)
 {
     int (*initialise)(unsigned) = NULL;
     int (*count_devices)(int *) = NULL;
-    int count = 0;
+    enum { NO_DEVICE = 100 }; /* CUDA_ERROR_NO_DEVICE */
+    int count = 0, error = 0;
     /* It stays loaded: CUDA will want it, and it cannot be taken out safely. */
     void *const driver = dlopen(CUDA_DRIVER, RTLD_NOW | RTLD_LOCAL);
 
@@ -30,8 +31,9 @@ const char *ct_cuda_why_not(void)
         return "no GPU can be used: NVIDIA's driver (" CUDA_DRIVER ") is not installed";
     if (!find_function(driver, "cuInit", &initialise, sizeof initialise) ||
         !find_function(driver, "cuDeviceGetCount", &count_devices, sizeof count_devices) ||
-        initialise(0) != 0)
-        return "no GPU can be used: NVIDIA's driver does not start";
+        (error = initialise(0)) != 0)
+        return error == NO_DEVICE ? "no GPU can be used: the driver finds none"
+                                  : "no GPU can be used: NVIDIA's driver does not start";
     return count_devices(&count) == 0 && count > 0 ? NULL
                                                    : "no GPU can be used: the driver finds none";
 }

@@ -9,7 +9,8 @@
  * - Outputs do not overlap inputs unless the contract says "in place".
  * - Results are the same for every call with the same inputs and thread count (fixed order of
  * summation).
- * - After planning nothing is allocated.
+ * - After planning nothing is allocated in the backend's memory; the host backends allocate nothing
+ * at all.
  * - Scalars (`double *`) are host memory and valid on return, unless the contract says that they
  * are the backend's memory, written in its own time as tensors are. */
 #ifndef CT_BACKEND_OPS_H
@@ -144,7 +145,8 @@ typedef struct ct_ops {
     /* Every row W[a] is put back on the unit l2 sphere (norm clamped at 1e-12). In place. */
     csctrl_status (*unit_atoms)(ct_exec *ex, ct_tensor *W);
     /* Power iteration (SPEC 1): u = v / |v|, all of u equal where v is 0; *eta = scale / |v|, in
-     * the backend's memory, not finite where |v| is 0 or is not. u, eta NULL: not wanted. */
+     * the backend's memory, no positive number where |v| is 0 or not finite. u, eta NULL: not
+     * wanted. */
     csctrl_status (*unit)(ct_exec *ex, const ct_tensor *v, ct_tensor *u, double scale, double *eta);
 
     /* ---- one FISTA step (SPEC 1)

@@ -127,17 +127,21 @@ csctrl_status csctrl_trainer_plan(const csctrl_config *config, csctrl_memory_pla
     csctrl_trainer t = {0};
     data_facts facts = {.classes = 10, .test_images = INT32_MAX};
     size_t threads = 1;
+    bool elsewhere = false; /* what is planned lies on a device of its own */
 
     *plan = (csctrl_memory_plan){0};
     (void)ct_comm_open(&t.ranks, &(ct_comm_options){.kind = "none"});
     plan_data(&t, config, plan, &facts);
     const csctrl_status status = plan_model(&t, config, &facts, plan);
-    if (status == CSCTRL_OK)
+    if (status == CSCTRL_OK) {
         threads = (size_t)t.model->ex->threads;
+        elsewhere = t.model->ex->deferred;
+    }
     ct_trainer_destroy_model(&t);
     CT_TRY(status);
     plan->total = plan->param + plan->state + plan->saved + plan->scratch + plan->io + plan->data;
     /* Now that planning has brought in the libraries' code. A save holds a copy of the state. */
-    plan->resident = plan->total + resident_now() + plan->state + threads * BLAS_BYTES;
+    plan->resident = (elsewhere ? plan->data : plan->total) + resident_now() + plan->state +
+                     threads * BLAS_BYTES;
     return CSCTRL_OK;
 }

@@ -66,13 +66,15 @@ static csctrl_status read_moves(const reader *r, const char *key, int64_t *moves
 static void warn_of_change(const reader *r, const ct_train_state *state)
 {
     static const char *const keys[] = {"device", "ranks", "threads", "isa"};
+    enum { OF_DEVICE = 2 }; /* the others are the host's */
     const ct_exec *ex = r->model->ex;
     char ranks[16], threads[16];
     const char *const now[] = {ex->name, ranks, threads, ct_isa_name(ex->isa)};
 
     snprintf(ranks, sizeof ranks, "%d", state->ranks > 1 ? state->ranks : 1);
     snprintf(threads, sizeof threads, "%d", ex->threads);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    const size_t count = ex->deferred ? OF_DEVICE : sizeof keys / sizeof *keys;
+    for (size_t i = 0; i < count; i++)
         if (strcmp(text_of(r->file, keys[i]), now[i]) != 0)
             ct_log(CSCTRL_LOG_WARNING,
                    "%s: %s when the run was saved, %s now: results will differ in the last bits "

@@ -220,7 +220,9 @@ csctrl_status ct_cuda_device_open(ct_cuda_device **out, int number)
     const std::lock_guard<std::mutex> hold(lock);
 
     *out = NULL;
-    if (number < 0 || number >= DEVICES)
+    if (number < 0)
+        number = (-1 - number) % DEVICES;
+    if (number >= DEVICES)
         return FAIL(CSCTRL_E_UNSUPPORTED, "device \"cuda:%d\" does not exist: there are %d", number,
                     DEVICES);
     if (region == NULL) {

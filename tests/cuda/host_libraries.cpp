@@ -183,8 +183,8 @@ csctrl_status ct_cuda_conv_open(ct_cuda_device *device, const ct_geom *geom, ct_
         g.ow != (g.w + 2 * g.pad - g.kernel) / g.stride + 1)
         return FAIL(CSCTRL_E_IO, "not the geometry of a convolution");
     /* So that what then follows is seen: cuDNN need not have all. */
-    if (type == CT_CUDA_BF16 && g.c > 1 && g.c % 2 == 1)
-        return FAIL(CSCTRL_E_UNSUPPORTED, "no algorithm for an odd number of channels");
+    if (type == CT_CUDA_BF16 && g.c == 5)
+        return FAIL(CSCTRL_E_UNSUPPORTED, "no algorithm for five channels");
     *out = new ct_cuda_conv{g, type};
     *workspace = WORKSPACE;
     return CSCTRL_OK;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -36,7 +37,9 @@ static void test_choice(void **state)
 
     (void)state;
     assert_int_equal(ct_exec_create(&ex, &(ct_exec_options){.device = "auto"}), CSCTRL_OK);
-    assert_string_equal(ex->name, has_cpu() ? "cpu" : "ref");
+    assert_string_equal(ex->name, getenv("CSCTRL_TEST_CUDA") != NULL ? "cuda"
+                                  : has_cpu()                        ? "cpu"
+                                                                     : "ref");
     assert_true(ex->threads >= 1);
     assert_true(ex->isa != CT_ISA_AUTO);
     ct_exec_destroy(&ex);

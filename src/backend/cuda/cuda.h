@@ -36,6 +36,16 @@ static inline int64_t ct_cuda_count(const ct_tensor *t)
     return count;
 }
 
+/* Where a part of that many bytes begins in memory that ends at *end so far. */
+static inline size_t ct_cuda_place(size_t *end, size_t bytes)
+{
+    enum { ALIGNMENT = 256 };
+    const size_t at = *end;
+
+    *end = (at + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return at;
+}
+
 /* At least that many bytes of ct_cuda.work. */
 csctrl_status ct_cuda_need_work(ct_exec *ex, size_t bytes);
 

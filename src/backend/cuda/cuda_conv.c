@@ -2,8 +2,6 @@
  * the caller's tensors in bfloat16. */
 #include "backend/cuda/cuda.h"
 
-enum { ALIGNMENT = 256 };
-
 /* Where the parts of an operator's scratch memory begin. */
 typedef struct layout {
     size_t image[2], code[2], dP, workspace, end;
@@ -14,14 +12,6 @@ typedef struct operator_impl {
     ct_cuda_type type;
     layout at;
 } operator_impl;
-
-static size_t place(size_t *end, size_t bytes)
-{
-    const size_t at = *end;
-
-    *end = (at + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return at;
-}
 
 static size_t weights(const ct_geom *g)
 {
@@ -36,12 +26,12 @@ static layout lay_out(const ct_geom *g, ct_cuda_type type, size_t workspace)
     const size_t copies = type == CT_CUDA_BF16;
     layout l = {.end = 0};
 
-    l.image[0] = place(&l.end, image);
-    l.image[1] = place(&l.end, copies * image);
-    l.code[0] = place(&l.end, copies * code);
-    l.code[1] = place(&l.end, copies * code);
-    l.dP = place(&l.end, size * weights(g));
-    l.workspace = place(&l.end, workspace);
+    l.image[0] = ct_cuda_place(&l.end, image);
+    l.image[1] = ct_cuda_place(&l.end, copies * image);
+    l.code[0] = ct_cuda_place(&l.end, copies * code);
+    l.code[1] = ct_cuda_place(&l.end, copies * code);
+    l.dP = ct_cuda_place(&l.end, size * weights(g));
+    l.workspace = ct_cuda_place(&l.end, workspace);
     return l;
 }
 
@@ -67,6 +57,11 @@ static csctrl_status open_products(ct_exec *ex, const ct_geom *g, operator_impl 
         ct_cuda_conv_open(cuda->device, g, impl->type, &impl->products, workspace);
     if (status != CSCTRL_E_UNSUPPORTED || impl->type == CT_CUDA_F32)
         return status;
+    ct_cuda_library->log(
+        CSCTRL_LOG_WARNING,
+        "device \"cuda\": a %dx%d convolution of %d channels to %d computes in f32: "
+        "%s",
+        g->kernel, g->kernel, g->c, g->atoms, ct_cuda_library->last_error());
     impl->type = CT_CUDA_F32;
     return ct_cuda_conv_open(cuda->device, g, impl->type, &impl->products, workspace);
 }

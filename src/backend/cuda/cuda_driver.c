@@ -39,16 +39,22 @@ csctrl_status ct_cuda_launched(int error, const char *what)
 {
     if (error == cudaSuccess)
         return CSCTRL_OK;
+    (void)cudaGetLastError(); /* told here: not once more by the next launch */
     if (error == cudaErrorMemoryAllocation)
         return ct_cuda_library->fail(CSCTRL_E_NOMEM,
                                      "device \"cuda\": out of memory; lower train.batch");
     return failed("CUDA", what, cudaGetErrorString((cudaError_t)error));
 }
 
+/* The 3000s are all kinds of "not supported". */
 static csctrl_status dnn_status(cudnnStatus_t status, const char *what)
 {
-    return status == CUDNN_STATUS_SUCCESS ? CSCTRL_OK
-                                          : failed("cuDNN", what, cudnnGetErrorString(status));
+    if (status == CUDNN_STATUS_SUCCESS)
+        return CSCTRL_OK;
+    return status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000
+               ? ct_cuda_library->fail(CSCTRL_E_UNSUPPORTED, "device \"cuda\": cuDNN: %s: %s", what,
+                                       cudnnGetErrorString(status))
+               : failed("cuDNN", what, cudnnGetErrorString(status));
 }
 
 static csctrl_status blas_status(cublasStatus_t status, const char *what)
@@ -79,7 +85,7 @@ static ct_cuda_device *enter(ct_cuda_device *device)
     return device;
 }
 
-static csctrl_status expect_device(int number)
+static csctrl_status find_device(int *number)
 {
     int count = 0, driver = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
@@ -91,11 +97,27 @@ static csctrl_status expect_device(int number)
                                      driver == 0            ? "NVIDIA's driver is not installed"
                                      : error != cudaSuccess ? cudaGetErrorString(error)
                                                             : "none was found");
-    if (number >= count)
+    if (*number < 0)
+        *number = (-1 - *number) % count;
+    if (*number >= count)
         return ct_cuda_library->fail(CSCTRL_E_UNSUPPORTED,
                                      "device \"cuda:%d\" does not exist: there are %d, from 0",
-                                     number, count);
+                                     *number, count);
     return CSCTRL_OK;
+}
+
+static csctrl_status expect_new_enough(int number)
+{
+    enum { OLDEST = 8 }; /* compute capability of the oldest chips that the kernels are built for */
+    int major = 0;
+
+    CUDA_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, number));
+    return major >= OLDEST
+               ? CSCTRL_OK
+               : ct_cuda_library->fail(CSCTRL_E_UNSUPPORTED,
+                                       "device \"cuda:%d\" has compute capability %d: %d.0 or "
+                                       "later is needed; choose device cpu",
+                                       number, major, OLDEST);
 }
 
 static csctrl_status open_handles(ct_cuda_device *d, int number)
@@ -117,7 +139,8 @@ static csctrl_status open_handles(ct_cuda_device *d, int number)
 csctrl_status ct_cuda_device_open(ct_cuda_device **out, int number)
 {
     *out = NULL;
-    CT_TRY(expect_device(number));
+    CT_TRY(find_device(&number));
+    CT_TRY(expect_new_enough(number));
     ct_cuda_device *d = ct_cuda_library->calloc(1, sizeof *d);
     if (d == NULL)
         return CSCTRL_E_NOMEM;
@@ -195,16 +218,12 @@ void ct_cuda_unpin(ct_cuda_device *device, void *host)
     cudaHostUnregister(host);
 }
 
-/* Pageable memory has been read when the call returns; what the caller has pinned may not. */
+/* The caller may free or change the host's memory at once. */
 csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from, size_t bytes)
 {
-    struct cudaPointerAttributes at;
-
     enter(device);
-    CUDA_TRY(cudaPointerGetAttributes(&at, from));
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->stream));
-    if (at.type != cudaMemoryTypeUnregistered)
-        CUDA_TRY(cudaStreamSynchronize(device->stream));
+    CUDA_TRY(cudaStreamSynchronize(device->stream));
     return CSCTRL_OK;
 }
 
@@ -261,12 +280,10 @@ static csctrl_status describe(ct_cuda_conv *c, const ct_geom *g, ct_cuda_type ty
     return describe_conv(&c->filter, g, type);
 }
 
-/* The first of cuDNN's proposals, best first, that runs, repeats bit for bit and is modest. */
-#define CHOOSE(found, count, chosen)                                                               \
-    for (int i = 0; i < (count) && (chosen) < 0; i++)                                              \
-        if ((found)[i].status == CUDNN_STATUS_SUCCESS &&                                           \
-            (found)[i].determinism == CUDNN_DETERMINISTIC && (found)[i].memory <= most_workspace)  \
-            (chosen) = i;
+/* Of cuDNN's proposals, best first, one that repeats bit for bit, and in float really is float. */
+#define IS_FIT(found, type)                                                                        \
+    ((found).status == CUDNN_STATUS_SUCCESS && (found).determinism == CUDNN_DETERMINISTIC &&       \
+     ((type) != CT_CUDA_F32 || (found).mathType == CUDNN_FMA_MATH))
 
 static csctrl_status none_found(const char *product, const ct_geom *g)
 {
@@ -276,61 +293,103 @@ static csctrl_status none_found(const char *product, const ct_geom *g)
                                  product, g->kernel, g->kernel, g->stride, g->c, g->atoms);
 }
 
-static csctrl_status choose_forward(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g)
+static csctrl_status choose_forward(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g,
+                                    ct_cuda_type type)
 {
     cudnnConvolutionFwdAlgoPerf_t found[MOST_ALGORITHMS];
-    int count = 0, chosen = -1;
+    int count = 0;
 
     DNN_TRY(cudnnGetConvolutionForwardAlgorithm_v7(d->dnn, c->image, c->dictionary, c->forward,
                                                    c->code, MOST_ALGORITHMS, &count, found));
-    CHOOSE(found, count, chosen)
-    if (chosen < 0)
-        return none_found("analysis", g);
-    c->forward_algorithm = found[chosen].algo;
-    c->workspace = found[chosen].memory > c->workspace ? found[chosen].memory : c->workspace;
-    DNN_TRY(cudnnSetConvolutionMathType(c->forward, found[chosen].mathType));
-    return CSCTRL_OK;
+    for (int i = 0; i < count; i++) {
+        size_t workspace = 0;
+        if (!IS_FIT(found[i], type))
+            continue;
+        DNN_TRY(cudnnSetConvolutionMathType(c->forward, found[i].mathType));
+        if (cudnnGetConvolutionForwardWorkspaceSize(d->dnn, c->image, c->dictionary, c->forward,
+                                                    c->code, found[i].algo,
+                                                    &workspace) != CUDNN_STATUS_SUCCESS ||
+            workspace > most_workspace)
+            continue;
+        c->forward_algorithm = found[i].algo;
+        c->workspace = workspace > c->workspace ? workspace : c->workspace;
+        return CSCTRL_OK;
+    }
+    return none_found("analysis", g);
 }
 
-static csctrl_status choose_data(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g)
+static csctrl_status choose_data(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g,
+                                 ct_cuda_type type)
 {
     cudnnConvolutionBwdDataAlgoPerf_t found[MOST_ALGORITHMS];
-    int count = 0, chosen = -1;
+    int count = 0;
 
     DNN_TRY(cudnnGetConvolutionBackwardDataAlgorithm_v7(d->dnn, c->dictionary, c->code, c->data,
                                                         c->image, MOST_ALGORITHMS, &count, found));
-    CHOOSE(found, count, chosen)
-    if (chosen < 0)
-        return none_found("synthesis", g);
-    c->data_algorithm = found[chosen].algo;
-    c->workspace = found[chosen].memory > c->workspace ? found[chosen].memory : c->workspace;
-    DNN_TRY(cudnnSetConvolutionMathType(c->data, found[chosen].mathType));
-    return CSCTRL_OK;
+    for (int i = 0; i < count; i++) {
+        size_t workspace = 0;
+        if (!IS_FIT(found[i], type))
+            continue;
+        DNN_TRY(cudnnSetConvolutionMathType(c->data, found[i].mathType));
+        if (cudnnGetConvolutionBackwardDataWorkspaceSize(d->dnn, c->dictionary, c->code, c->data,
+                                                         c->image, found[i].algo,
+                                                         &workspace) != CUDNN_STATUS_SUCCESS ||
+            workspace > most_workspace)
+            continue;
+        c->data_algorithm = found[i].algo;
+        c->workspace = workspace > c->workspace ? workspace : c->workspace;
+        return CSCTRL_OK;
+    }
+    return none_found("synthesis", g);
 }
 
-static csctrl_status choose_filter(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g)
+static csctrl_status choose_filter(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g,
+                                   ct_cuda_type type)
 {
     cudnnConvolutionBwdFilterAlgoPerf_t found[MOST_ALGORITHMS];
-    int count = 0, chosen = -1;
+    int count = 0;
 
     DNN_TRY(cudnnGetConvolutionBackwardFilterAlgorithm_v7(
         d->dnn, c->image, c->code, c->filter, c->dictionary, MOST_ALGORITHMS, &count, found));
-    CHOOSE(found, count, chosen)
-    if (chosen < 0)
-        return none_found("gradient", g);
-    c->filter_algorithm = found[chosen].algo;
-    c->workspace = found[chosen].memory > c->workspace ? found[chosen].memory : c->workspace;
-    DNN_TRY(cudnnSetConvolutionMathType(c->filter, found[chosen].mathType));
-    return CSCTRL_OK;
+    for (int i = 0; i < count; i++) {
+        size_t workspace = 0;
+        if (!IS_FIT(found[i], type))
+            continue;
+        DNN_TRY(cudnnSetConvolutionMathType(c->filter, found[i].mathType));
+        if (cudnnGetConvolutionBackwardFilterWorkspaceSize(d->dnn, c->image, c->code, c->filter,
+                                                           c->dictionary, found[i].algo,
+                                                           &workspace) != CUDNN_STATUS_SUCCESS ||
+            workspace > most_workspace)
+            continue;
+        c->filter_algorithm = found[i].algo;
+        c->workspace = workspace > c->workspace ? workspace : c->workspace;
+        return CSCTRL_OK;
+    }
+    return none_found("gradient", g);
+}
+
+/* cuDNN takes no tensor of 2^31 elements. */
+static csctrl_status expect_size(const ct_geom *g)
+{
+    const int64_t image = (int64_t)g->n * g->h * g->w * g->c;
+    const int64_t code = (int64_t)g->n * g->oh * g->ow * g->atoms;
+
+    return image <= INT32_MAX && code <= INT32_MAX
+               ? CSCTRL_OK
+               : ct_cuda_library->fail(CSCTRL_E_CONFIG,
+                                       "device \"cuda\": a batch of %d has %lld numbers in one "
+                                       "layer, at most %d are possible; lower train.batch",
+                                       g->n, (long long)(image > code ? image : code), INT32_MAX);
 }
 
 static csctrl_status plan_conv(ct_cuda_device *d, ct_cuda_conv *c, const ct_geom *g,
                                ct_cuda_type type)
 {
+    CT_TRY(expect_size(g));
     CT_TRY(describe(c, g, type));
-    CT_TRY(choose_forward(d, c, g));
-    CT_TRY(choose_data(d, c, g));
-    return choose_filter(d, c, g);
+    CT_TRY(choose_forward(d, c, g, type));
+    CT_TRY(choose_data(d, c, g, type));
+    return choose_filter(d, c, g, type);
 }
 
 csctrl_status ct_cuda_conv_open(ct_cuda_device *device, const ct_geom *geom, ct_cuda_type type,

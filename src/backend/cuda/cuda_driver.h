@@ -28,6 +28,7 @@ static inline size_t ct_cuda_type_size(ct_cuda_type type)
 
 extern const ct_cuda_services *ct_cuda_library; /* set before anything else */
 
+/* number: as ct_cuda_init. */
 csctrl_status ct_cuda_device_open(ct_cuda_device **out, int number);
 void ct_cuda_device_close(ct_cuda_device **device);
 void *ct_cuda_stream(ct_cuda_device *device); /* for launchers of kernels.h */

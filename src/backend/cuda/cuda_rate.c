@@ -6,7 +6,6 @@
 #include "backend/cuda/cuda.h"
 
 enum {
-    ALIGNMENT = 256,
     MOST_PASSES = 8,
     MOST_TOGETHER = 65535,   /* of the third dimension of a launch */
     TERMS_BYTES = 256 << 20, /* of the matrices of the terms that are worked on together */
@@ -24,14 +23,6 @@ static size_t rows_place(int terms)
     return (size_t)terms * sizeof(ct_k_term);
 }
 
-static size_t place(size_t *end, size_t bytes)
-{
-    const size_t at = *end;
-
-    *end = (at + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return at;
-}
-
 static layout lay_out(int d, int terms)
 {
     const size_t matrix = (size_t)d * (size_t)d * sizeof(double);
@@ -42,11 +33,11 @@ static layout lay_out(int d, int terms)
         l.together = fit > 1 ? (int)fit : 1;
     const size_t together = (size_t)l.together;
 
-    l.G = place(&l.end, together * matrix);
-    l.X = place(&l.end, together * matrix);
-    l.inverse = place(&l.end, together * matrix);
-    l.pointers = place(&l.end, 2 * together * sizeof(double *));
-    l.info = place(&l.end, together * sizeof(int));
+    l.G = ct_cuda_place(&l.end, together * matrix);
+    l.X = ct_cuda_place(&l.end, together * matrix);
+    l.inverse = ct_cuda_place(&l.end, together * matrix);
+    l.pointers = ct_cuda_place(&l.end, 2 * together * sizeof(double *));
+    l.info = ct_cuda_place(&l.end, together * sizeof(int));
     return l;
 }
 

@@ -1,6 +1,8 @@
 /* cuda_repeat.c - work that repeats is queued once as it comes, which plans and allocates what is
  * still missing, once more to be recorded as a CUDA graph, and from then on as that graph; or as it
  * comes each time, where a library does in it what a graph cannot hold. */
+#include <stdio.h>
+
 #include "backend/cuda/cuda.h"
 
 typedef struct repetition {
@@ -16,9 +18,14 @@ static csctrl_status record_graph(ct_exec *ex, repetition *r, csctrl_status (*ca
 
     CT_TRY(ct_cuda_record(device));
     const csctrl_status status = call(user);
+    char why[256] = "";
+    if (status != CSCTRL_OK) /* what ends the recording fails too, and says less */
+        snprintf(why, sizeof why, "%s", ct_cuda_library->last_error());
     const csctrl_status ended = ct_cuda_recorded(device, &r->graph);
-    CT_TRY(status);
-    return ended;
+    if (status == CSCTRL_OK)
+        return ended;
+    ct_cuda_graph_free(&r->graph);
+    return ct_cuda_library->fail(status, "%s", why);
 }
 
 static csctrl_status repeat(ct_exec *ex, void **record, csctrl_status (*call)(void *user),

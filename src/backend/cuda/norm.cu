@@ -102,8 +102,7 @@ int ct_k_norm_moments(void *stream, int c, const double *sums, double all_rows, 
     return CT_LAUNCHED();
 }
 
-/* Channels lie side by side: with a launch whose width is a multiple of c, a thread keeps its own.
- */
+/* A thread keeps its channel. */
 static __global__ void apply(int64_t rows, int c, const float *x, const float *scale,
                              const float *shift, const float *mean, const float *var, double eps,
                              float *y)

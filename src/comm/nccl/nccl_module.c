@@ -67,11 +67,13 @@ static csctrl_status start_sum(void *state, void *data, int64_t count, csctrl_dt
     return CSCTRL_OK;
 }
 
+/* A move begins with it: sums that a recording broke off had started are forgotten. */
 static csctrl_status gather(void *state, void *all, size_t bytes)
 {
-    const devices *d = state;
+    devices *d = state;
     const unsigned char *const own = (unsigned char *)all + (size_t)d->rank * bytes;
 
+    d->count = 0;
     return status_of(ncclAllGather(own, all, bytes, ncclChar, d->comm, d->queue));
 }
 
