@@ -106,9 +106,8 @@ CSCTRL_API void csctrl_model_destroy(csctrl_model **model);
  * Allocates: nothing. */
 CSCTRL_API void csctrl_model_get_info(const csctrl_model *model, csctrl_model_info *info);
 
-/** Facts about encoder layer `index`. @return CSCTRL_OK; CSCTRL_E_INVALID; CSCTRL_E_IO when a device
- * fails. Threading: as
- * csctrl_model_get_info(). */
+/** Facts about encoder layer `index`. @return CSCTRL_OK; CSCTRL_E_INVALID; CSCTRL_E_IO when a
+ * device fails. Threading: as csctrl_model_get_info(). */
 CSCTRL_API csctrl_status csctrl_model_get_layer(const csctrl_model *model, int index,
                                                 csctrl_layer_info *info);
 

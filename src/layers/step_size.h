@@ -21,8 +21,8 @@ csctrl_status ct_power_create(ct_exec *ex, ct_power *power, const ct_geom *geom,
 void ct_power_destroy(ct_exec *ex, ct_power *power);
 
 /* Pack W, run `iterations` of v <- A* A v / |v|; *eta, in the backend's memory, is scale / |A* A v|
- * for the last unit v, whose norm is an estimate from below of lambda_max. No positive number when that
- * is 0 or not finite. */
+ * for the last unit v, whose norm is an estimate from below of lambda_max. No positive number when
+ * that is 0 or not finite. */
 csctrl_status ct_power_iterate(ct_exec *ex, ct_power *power, const ct_tensor *W, int iterations,
                                double scale, double *eta);
 
