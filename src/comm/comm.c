@@ -87,20 +87,22 @@ csctrl_status ct_comm_attach(ct_comm *comm, void *queue)
     return CSCTRL_OK;
 }
 
-void ct_comm_detach(ct_comm *comm)
+static void end_device(ct_comm *comm, bool failed)
 {
     if (comm->device != NULL)
-        ct_comm_close(comm->device, false);
+        ct_comm_close(comm->device, failed);
     ct_free(comm->device);
     comm->device = NULL;
 }
 
+void ct_comm_detach(ct_comm *comm)
+{
+    end_device(comm, false);
+}
+
 void ct_comm_close(ct_comm *comm, bool failed)
 {
-    if (failed && comm->device != NULL)
-        comm->device->ops->abort(comm->device->state);
-    else
-        ct_comm_detach(comm);
+    end_device(comm, failed);
     if (failed && comm->size > 1)
         comm->ops->abort(comm->state);
     else if (comm->ops != NULL)

@@ -37,7 +37,7 @@ struct ct_comm {
     int local_rank;    /* 0 <= local_rank < local_size */
     ct_comm *device;   /* the same ranks for data in the memory of their devices; owned; NULL: such
                         * data go by way of the host */
-    const char *name;  /* "none", "mpi", "nccl" */
+    const char *name;  /* "none", "mpi", "tcp"; of a device "nccl" */
     const ct_comm_ops *ops;
     void *state;
 };

@@ -54,13 +54,11 @@ static const csctrl_option table[] = {
         "parallel.comm", "none", "none|mpi|tcp|nccl",
         "How the ranks of a data-parallel run reach one another. csctrl sets mpi where mpirun or "
         "srun started it. tcp: without MPI, for few ranks. nccl: as mpi, or as tcp where there is "
-        "a "
-        "parallel.address, and what lies on GPUs goes by NCCL. train.batch is divided among the "
+        "a parallel.address, and what lies on GPUs goes by NCCL. train.batch is divided among the "
         "ranks."),
     TEXT("parallel.address", "",
          "host:port of the first rank, where the ranks of tcp meet. Of this launch only, as the "
-         "next "
-         "two."),
+         "next two."),
     INT("parallel.rank", "0", 0, 1000000, "",
         "Number of this process among the ranks of tcp. csctrl takes it from a launcher."),
     INT("parallel.ranks", "1", 1, 1000000, "",

@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "comm/comm.h"
+#include "csctrl/system.h"
 #include "support/expect.h"
 
 static void test_alone(void **state)
@@ -72,6 +74,40 @@ static void test_devices(void **state)
     ct_comm_detach(&comm);
 }
 
+static void count_close(void *state)
+{
+    ((int *)state)[0]++;
+}
+
+static void count_abort(void *state)
+{
+    ((int *)state)[1]++;
+}
+
+/* A device ends as its ranks do, once, and its memory with it. */
+static void test_devices_end(void **state)
+{
+    static const ct_comm_ops ops = {.close = count_close, .abort = count_abort};
+
+    (void)state;
+    for (int failed = 0; failed < 2; failed++) {
+        int of_ranks[2] = {0, 0}, of_device[2] = {0, 0};
+        csctrl_memory_stats before, after;
+        csctrl_memory_get_stats(&before);
+        ct_comm comm = {.size = 2, .name = "test", .ops = &ops, .state = of_ranks};
+        comm.device = ct_calloc(1, sizeof *comm.device);
+        assert_non_null(comm.device);
+        *comm.device = (ct_comm){.size = 2, .name = "test", .ops = &ops, .state = of_device};
+        ct_comm_close(&comm, failed == 1);
+        assert_null(comm.device);
+        assert_int_equal(of_ranks[failed], 1);
+        assert_int_equal(of_device[failed], 1);
+        assert_int_equal(of_ranks[1 - failed] + of_device[1 - failed], 0);
+        csctrl_memory_get_stats(&after);
+        assert_true(after.bytes == before.bytes);
+    }
+}
+
 static void test_same(void **state)
 {
     static const ct_comm_ops ops = {.sum = four_times};
@@ -103,9 +139,8 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_devices),
-        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_alone),       cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_devices_end), cmocka_unit_test(test_same),
         cmocka_unit_test(test_errors),
     };
 

@@ -129,8 +129,8 @@ static csctrl_status rate_some(ct_exec *ex, const ct_tensor *F, const ct_rate_te
     const ct_k_term *terms = (const ct_k_term *)all->loaded + first;
     const int32_t *rows =
         (const int32_t *)(const void *)((unsigned char *)all->loaded + rows_place(all->count));
-    double *const G = (double *)(void *)(scratch + at.G), *const X =
-                                                              (double *)(void *)(scratch + at.X);
+    double *const G = (double *)(void *)(scratch + at.G);
+    double *const X = (double *)(void *)(scratch + at.X);
     double *const inverse = (double *)(void *)(scratch + at.inverse);
     double **const pointers = (double **)(void *)(scratch + at.pointers);
     int *const info = (int *)(void *)(scratch + at.info);
