@@ -109,10 +109,13 @@ static const csctrl_option table[] = {
          "Weight of the newest batch in the running statistics."),
     REAL("model.bn_eps", "1e-05", 1e-12, 1, "", "Added to the variance in batch normalisation."),
 
-    CHOICE("objective.kind", "binary", "binary|multi",
-           "Rate-reduction objective: binary, or multi (uses the labels)."),
+    CHOICE("objective.kind", "binary", "binary|unsupervised|multi",
+           "Rate-reduction objective: binary dR(Z, Zhat); unsupervised gamma1 R(Z) + gamma3 dR(Z, "
+           "Zhat); multi gamma1 dR(Z) + gamma2 dR(Zhat) + gamma3 sum_k dR(Z_k, Zhat_k), which uses "
+           "the labels."),
     REAL("objective.eps2", "0.5", 1e-06, 1000, "", "Distortion eps^2 of the coding rate."),
-    REALS("objective.gamma", "[1, 1, 1]", 0, 1000, "Weights of the three terms of multi."),
+    REALS("objective.gamma", "[1, 1, 1]", 0, 1000,
+          "Weights gamma of the terms of unsupervised and multi."),
 
     INT("game.encoder_steps", "1", 1, 100, "", "Moves of the encoder a batch."),
     INT("game.decoder_steps", "1", 1, 100, "", "Moves of the decoder a batch."),
@@ -122,6 +125,13 @@ static const csctrl_option table[] = {
          "Weight w of w mean |z - zhat|^2, subtracted in the encoder's move."),
     REAL("game.decoder_sample_weight", "0", 0, 1000, "",
          "Weight w of w mean |z - zhat|^2, added in the decoder's move."),
+    REALS("game.decoder_layer_weight", "0", 0, 1000,
+          "Weight w of w mean (h - hhat)^2 over the outputs of a layer of the encoder, for images "
+          "and for their regenerations, added in the decoder's move; one value for all layers but "
+          "the last, or one for each of them."),
+    REAL("game.pixel_weight", "0", 0, 1000, "",
+         "Weight w of w mean (x - xhat)^2 over pixels, added in the decoder's move: a hybrid, no "
+         "longer the game alone."),
 
     REAL("optim.encoder_lr", "0.001", 0, 10, "", "Learning rate of the encoder (ascends)."),
     REAL("optim.decoder_lr", "0.001", 0, 10, "", "Learning rate of the decoder (descends)."),

@@ -105,7 +105,7 @@ static csctrl_status codes_forward(csctrl_model *model, int l, const ct_tensor *
 }
 
 csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode,
-                                 const ct_tensor *x, ct_tensor *z, int count, double *zeros)
+                                 const ct_tensor *x, ct_tensor *z, const ct_encoder_watch *watch)
 {
     const ct_ops *ops = model->ex->ops;
 
@@ -115,11 +115,11 @@ csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_
         ct_encoder_layer_pass *p = &pass->layers[l];
         const ct_tensor *c = codes(model, pass, l);
         CT_TRY(codes_forward(model, l, x, &p->csc));
-        if (zeros != NULL) {
-            const ct_tensor seen = ct_tensor_head(c, count);
+        if (watch != NULL && watch->zeros != NULL) {
+            const ct_tensor seen = ct_tensor_head(c, watch->count);
             double found = 0.0;
             CT_TRY(ops->count_zeros(model->ex, &seen, &found));
-            zeros[l] += found;
+            watch->zeros[l] += found;
         }
         if (layer->has_norm)
             CT_TRY(ct_batchnorm_forward(model->ex, &layer->norm, mode, c, &p->h, &p->norm));
@@ -127,6 +127,8 @@ csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_
             CT_TRY(ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(), layer->has_norm ? &p->h : c,
                             &p->h));
         x = &p->h;
+        if (watch != NULL && watch->keep != NULL && watch->keep->weight[l] != 0.0)
+            CT_TRY(ops->axpby(model->ex, 1.0, x, 0.0, &watch->keep->h[l]));
     }
     if (is_spatial(model))
         CT_TRY(ops->to_nchw(model->ex, x, &pass->flat));
@@ -150,19 +152,17 @@ static csctrl_status recompute_h(csctrl_model *model, int l, ct_encoder_pass *pa
     return CSCTRL_OK;
 }
 
-/* dz of layer l is in grad->layers[l].dz; dx: gradient of its input. */
+/* dz of layer l is in grad->layers[l].dz; x: the layer's input; dx: gradient of it. */
 static csctrl_status layer_backward(csctrl_model *model, int l, ct_encoder_pass *pass,
-                                    ct_encoder_grad *grad, bool learn, ct_tensor *dx)
+                                    ct_encoder_grad *grad, bool learn, const ct_tensor *x,
+                                    ct_tensor *dx)
 {
     const ct_ops *ops = model->ex->ops;
     ct_layer *layer = &model->layers[l];
     ct_encoder_layer_pass *p = &pass->layers[l];
     ct_tensor *d = &grad->layers[l].dz;
-    const ct_tensor *x = pass->x;
     ct_tensor *dW = learn ? &layer->dW : NULL;
 
-    if (l > 0)
-        CT_TRY(recompute_h(model, l - 1, pass, grad, &x));
     if (layer->has_act)
         CT_TRY(ops->act_backward(model->ex, CT_LEAKY_RELU, leaky_slope(), &grad->h[l], d, d));
     if (layer->has_norm)
@@ -175,9 +175,22 @@ static csctrl_status layer_backward(csctrl_model *model, int l, ct_encoder_pass 
     return dx != NULL ? ops->synthesis(model->ex, &layer->conv, d, dx) : CSCTRL_OK;
 }
 
+/* dh <- dh + gradient of weight |h - goal|^2. */
+static csctrl_status approach(csctrl_model *model, const ct_encoder_goal *goal, int l,
+                              const ct_tensor *h, ct_tensor *dh)
+{
+    const double w = goal != NULL ? 2.0 * goal->weight[l] : 0.0;
+
+    if (w == 0.0)
+        return CSCTRL_OK;
+    CT_TRY(model->ex->ops->axpby(model->ex, w, h, 1.0, dh));
+    return model->ex->ops->axpby(model->ex, -w, &goal->h[l], 1.0, dh);
+}
+
 csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,
                                   const ct_tensor *z, const ct_tensor *dz, bool learn,
-                                  ct_tensor *dx, const ct_layer_done *done)
+                                  ct_tensor *dx, const ct_encoder_goal *goal,
+                                  const ct_layer_done *done)
 {
     const ct_ops *ops = model->ex->ops;
     const int depth = model->arch.depth;
@@ -190,7 +203,13 @@ csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct
     if (is_spatial(model))
         CT_TRY(ops->to_nhwc(model->ex, &flat, last));
     for (int l = depth - 1; l >= 0; l--) {
-        CT_TRY(layer_backward(model, l, pass, grad, learn, l > 0 ? &grad->layers[l - 1].dz : dx));
+        const ct_tensor *x = pass->x;
+        ct_tensor *const d = l > 0 ? &grad->layers[l - 1].dz : dx;
+        if (l > 0)
+            CT_TRY(recompute_h(model, l - 1, pass, grad, &x));
+        CT_TRY(layer_backward(model, l, pass, grad, learn, x, d));
+        if (l > 0)
+            CT_TRY(approach(model, goal, l - 1, x, d));
         if (done != NULL)
             CT_TRY(done->call(done->user, l));
     }

@@ -21,6 +21,20 @@ typedef struct ct_encoder_pass {
     const ct_tensor *x;
 } ct_encoder_pass;
 
+/* Outputs h of some layers, which a forward pass keeps and the backward pass of another compares
+ * its own with. */
+typedef struct ct_encoder_goal {
+    ct_tensor h[CSCTRL_MAX_LAYERS];   /* declared and bound by the owner where there is a weight */
+    double weight[CSCTRL_MAX_LAYERS]; /* w of w sum (h - goal)^2; 0: the layer is passed over */
+} ct_encoder_goal;
+
+/* What else a forward pass tells; nothing where NULL. */
+typedef struct ct_encoder_watch {
+    double *zeros; /* zero codes of the first `count` images are added a layer */
+    int count;
+    ct_encoder_goal *keep; /* h of layers with a weight are copied there */
+} ct_encoder_watch;
+
 /* Scratch of the backward pass, one for all passes of a model. */
 typedef struct ct_encoder_grad {
     ct_csc_grad layers[CSCTRL_MAX_LAYERS];
@@ -37,16 +51,17 @@ void ct_encoder_pass_bind(const csctrl_model *model,
 void ct_encoder_pass_destroy(const csctrl_model *model, ct_encoder_pass *pass);
 void ct_encoder_grad_declare(csctrl_model *model, ct_encoder_grad *grad);
 
-/* z [n, d] <- f(x), x [n, h, w, c]; x must stay until the backward pass. zeros (may be NULL): zero
- * codes of the first `count` images are added a layer. */
+/* z [n, d] <- f(x), x [n, h, w, c]; x must stay until the backward pass. watch: may be NULL. */
 csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode,
-                                 const ct_tensor *x, ct_tensor *z, int count, double *zeros);
+                                 const ct_tensor *x, ct_tensor *z, const ct_encoder_watch *watch);
 
 /* From dz [n, d] and the forward's z. learn: gradients of the encoder's parameters accumulate. dx:
- * written; NULL: not wanted. done (NULL: none) is called after each layer. */
+ * written; NULL: not wanted. goal (NULL: none), of all layers but the last, adds its own gradient.
+ * done (NULL: none) is called after each layer. */
 csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,
                                   const ct_tensor *z, const ct_tensor *dz, bool learn,
-                                  ct_tensor *dx, const ct_layer_done *done);
+                                  ct_tensor *dx, const ct_encoder_goal *goal,
+                                  const ct_layer_done *done);
 
 /* The running statistics follow the batch of a pass in CT_MODE_TRAIN. */
 csctrl_status ct_encoder_follow(csctrl_model *model, const ct_encoder_pass *pass);

@@ -77,8 +77,9 @@ csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_tensor *x, c
         float *out = (float *)z->data + at * d;
         CT_TRY(ct_put(model->ex, (const float *)x->data + at * width, n * width, &model->x_nchw));
         CT_TRY(ops->to_nhwc(model->ex, &model->x_nchw, &model->x_nhwc));
+        const ct_encoder_watch watch = {.zeros = model->zeros, .count = (int)n};
         CT_TRY(ct_encoder_forward(model, model->infer_encoder, CT_MODE_EVAL, &model->x_nhwc,
-                                  &model->z, (int)n, model->zeros));
+                                  &model->z, &watch));
         CT_TRY(get(model, &model->z, n * d, out));
         CT_TRY(expect_finite("encode", out, n * d, at, d));
         for (int l = 0; l < model->arch.depth; l++) {

@@ -6,9 +6,14 @@
 
 #include "base/mem.h"
 
+static bool uses_labels(ct_objective_kind kind)
+{
+    return kind == CT_OBJECTIVE_MULTI || kind == CT_OBJECTIVE_REDUCTION;
+}
+
 int ct_objective_terms(const ct_objective *objective, ct_objective_kind kind)
 {
-    return kind == CT_OBJECTIVE_BINARY ? 3 : 2 + 3 * objective->classes;
+    return uses_labels(kind) ? 2 + 3 * objective->classes : 3;
 }
 
 csctrl_status ct_objective_create(ct_exec *ex, ct_objective *objective, int n, int d, int classes,
@@ -96,15 +101,16 @@ static void set(ct_rate_term *term, double weight, const int32_t *rows, int32_t 
     *term = (ct_rate_term){.weight = weight, .rows = rows, .count = weight != 0.0 ? count : 0};
 }
 
-/* dR(Z, Zhat) = R(Z u Zhat) - 1/2 R(Z) - 1/2 R(Zhat), in the order of a class: a backend may
- * compute two sets and their union together. */
-static void binary_terms(const ct_objective *o, const int32_t *rows, ct_rate_term *terms)
+/* expansion R(Z) + distance dR(Z, Zhat), where dR(Z, Zhat) = R(Z u Zhat) - 1/2 R(Z) - 1/2 R(Zhat),
+ * in the order of a class: a backend may compute two sets and their union together. */
+static void terms_without_labels(const ct_objective *o, double expansion, double distance,
+                                 const int32_t *rows, ct_rate_term *terms)
 {
     const int32_t n = o->n;
 
-    set(&terms[0], -0.5, rows, n);
-    set(&terms[1], -0.5, rows + n, n);
-    set(&terms[2], 1.0, rows + 2 * (size_t)n, 2 * n);
+    set(&terms[0], expansion - 0.5 * distance, rows, n);
+    set(&terms[1], -0.5 * distance, rows + n, n);
+    set(&terms[2], distance, rows + 2 * (size_t)n, 2 * n);
 }
 
 /* The class rates of dR(Z) and of dR(Z_k, Zhat_k) are the same numbers, so their weights add up. */
@@ -130,9 +136,12 @@ csctrl_status ct_objective_load(ct_exec *ex, ct_objective *objective, ct_objecti
     static const double reduction[3] = {1.0, 0.0, 0.0};
     int32_t *rows = objective->rows + (size_t)kind * 4 * (size_t)objective->n;
 
-    CT_TRY(group_by_class(objective, kind != CT_OBJECTIVE_BINARY ? labels : NULL, rows));
+    CT_TRY(group_by_class(objective, uses_labels(kind) ? labels : NULL, rows));
     if (kind == CT_OBJECTIVE_BINARY)
-        binary_terms(objective, rows, objective->list[kind]);
+        terms_without_labels(objective, 0.0, 1.0, rows, objective->list[kind]);
+    else if (kind == CT_OBJECTIVE_UNSUPERVISED)
+        terms_without_labels(objective, objective->gamma[0], objective->gamma[2], rows,
+                             objective->list[kind]);
     else
         multi_terms(objective, kind == CT_OBJECTIVE_MULTI ? objective->gamma : reduction, rows,
                     objective->list[kind]);

@@ -7,9 +7,10 @@
 #include "tensor/plan.h"
 
 typedef enum ct_objective_kind {
-    CT_OBJECTIVE_BINARY,    /* dR(Z, Zhat) */
-    CT_OBJECTIVE_MULTI,     /* gamma1 dR(Z) + gamma2 dR(Zhat) + gamma3 sum_k dR(Z_k, Zhat_k) */
-    CT_OBJECTIVE_REDUCTION, /* dR(Z | labels) alone */
+    CT_OBJECTIVE_BINARY,       /* dR(Z, Zhat) */
+    CT_OBJECTIVE_UNSUPERVISED, /* gamma1 R(Z) + gamma3 dR(Z, Zhat) */
+    CT_OBJECTIVE_MULTI,        /* gamma1 dR(Z) + gamma2 dR(Zhat) + gamma3 sum_k dR(Z_k, Zhat_k) */
+    CT_OBJECTIVE_REDUCTION,    /* dR(Z | labels) alone */
 } ct_objective_kind;
 
 enum { CT_OBJECTIVE_KINDS = CT_OBJECTIVE_REDUCTION + 1 };
@@ -28,7 +29,7 @@ typedef struct ct_objective {
     size_t loaded_bytes, scratch_bytes;
 } ct_objective;
 
-/* gamma: three weights of multi. classes >= 1; labels are used by all but binary. */
+/* gamma: three weights. classes >= 1; labels are used by multi and the reduction. */
 csctrl_status ct_objective_create(ct_exec *ex, ct_objective *objective, int n, int d, int classes,
                                   double eps2, const double gamma[3]);
 /* Scratch memory, and what a kind that will be loaded takes. */
@@ -39,8 +40,8 @@ void ct_objective_destroy(ct_objective *objective);
 /* Numbers of the backend's memory that the values of a kind take. */
 int ct_objective_terms(const ct_objective *objective, ct_objective_kind kind);
 
-/* A new batch. labels: n numbers in 0..classes-1 (NULL is fine for binary). E_INVALID names a label
- * out of range. */
+/* A new batch. labels: n numbers in 0..classes-1 (may be NULL where they are not used). E_INVALID
+ * names a label out of range. */
 csctrl_status ct_objective_load(ct_exec *ex, ct_objective *objective, ct_objective_kind kind,
                                 const int64_t *labels);
 

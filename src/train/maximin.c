@@ -18,6 +18,38 @@ enum {
     PHASE_MIN_GRAD = 12,  /* back through f(xhat), then g */
 };
 
+static ct_objective_kind kind_of(const char *name)
+{
+    if (strcmp(name, "multi") == 0)
+        return CT_OBJECTIVE_MULTI;
+    return strcmp(name, "unsupervised") == 0 ? CT_OBJECTIVE_UNSUPERVISED : CT_OBJECTIVE_BINARY;
+}
+
+/* Of each layer but the last, whose h is compared as the feature. */
+static csctrl_status declare_goal(ct_game *game)
+{
+    csctrl_model *m = game->model;
+    const int depth = m->arch.depth, all = m->batch * game->ranks->size;
+    double weight[CSCTRL_MAX_LAYERS];
+    const size_t count =
+        csctrl_config_reals(m->config, "game.decoder_layer_weight", weight, CSCTRL_MAX_LAYERS);
+
+    if (count != 1 && count != (size_t)depth - 1)
+        return ct_fail(CSCTRL_E_CONFIG,
+                       "game.decoder_layer_weight: expected one value or %d (one a layer but the "
+                       "last, which has game.decoder_sample_weight), found %zu",
+                       depth - 1, count);
+    for (int l = 0; l + 1 < depth; l++) {
+        const ct_geom *g = &m->layers[l].conv.geom;
+        game->goal.weight[l] =
+            weight[count == 1 ? 0 : l] / ((double)all * g->oh * g->ow * g->atoms);
+        game->goal.h[l] = ct_code_shape(m->ex->dtype, g);
+        if (game->goal.weight[l] != 0.0)
+            ct_plan_tensor(m->plan, CT_SAVED, &game->goal.h[l], PHASE_MIN_DECODE, PHASE_MIN_GRAD);
+    }
+    return CSCTRL_OK;
+}
+
 /* For all gradients of a move, and the features. */
 static csctrl_status create_exchange(ct_game *game)
 {
@@ -43,13 +75,13 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     game->labels = ct_calloc((size_t)all, sizeof *game->labels);
     if (game->labels == NULL)
         return CSCTRL_E_NOMEM;
-    game->kind = strcmp(csctrl_config_text(config, "objective.kind"), "multi") == 0
-                     ? CT_OBJECTIVE_MULTI
-                     : CT_OBJECTIVE_BINARY;
+    game->kind = kind_of(csctrl_config_text(config, "objective.kind"));
     game->rate_only =
         csctrl_config_bool(config, "game.encoder_rate_only") && game->kind == CT_OBJECTIVE_MULTI;
     game->sample_weight[CT_ENCODER] = csctrl_config_real(config, "game.encoder_sample_weight");
     game->sample_weight[CT_DECODER] = csctrl_config_real(config, "game.decoder_sample_weight");
+    game->pixel_weight =
+        csctrl_config_real(config, "game.pixel_weight") / ((double)all * g->c * g->h * g->w);
     if (csctrl_config_reals(config, "objective.gamma", gamma, 3) != 3)
         return ct_fail(CSCTRL_E_CONFIG, "objective.gamma: expected three values such as [1, 1, 1]");
     CT_TRY(ct_objective_create(model->ex, &game->objective, all, d, classes,
@@ -75,6 +107,7 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     CT_TRY(ct_encoder_pass_create(model, &game->real, true, PHASE_MAX_REAL, PHASE_MAX_GRAD));
     CT_TRY(ct_encoder_pass_create(model, &game->again, true, PHASE_MAX_AGAIN, PHASE_MIN_GRAD));
     CT_TRY(ct_decoder_pass_create(model, &game->decoded, true, PHASE_MIN_DECODE, PHASE_MIN_GRAD));
+    CT_TRY(declare_goal(game));
     CT_TRY(create_exchange(game));
     ct_encoder_grad_declare(model, &game->encoder_grad);
     ct_decoder_grad_declare(model, &game->decoder_grad);
@@ -261,18 +294,31 @@ csctrl_status ct_game_max_move(ct_game *game, bool rate_only)
     const ct_tensor dz = own_rows(game, &game->dF, 0), dzhat = own_rows(game, &game->dF, 1);
     const ct_layer_done sum = {sum_encoder_layer, game};
 
-    CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
+    CT_TRY(ct_encoder_forward(m, &game->real, CT_MODE_TRAIN, &game->x, &z, NULL));
     if (!rate_only) {
         CT_TRY(ct_decoder_forward(m, m->infer_decoder, CT_MODE_TRAIN, &z, &game->xhat));
-        CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
+        CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, NULL));
     }
     CT_TRY(evaluate(game, rate_only ? CT_OBJECTIVE_REDUCTION : game->kind, CT_ENCODER));
     CT_TRY(clear_grads(m, CT_ENCODER));
     if (!rate_only)
         CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, true, NULL,
-                                   NULL));
-    CT_TRY(ct_encoder_backward(m, &game->real, &game->encoder_grad, &z, &dz, true, NULL, &sum));
+                                   NULL, NULL));
+    CT_TRY(
+        ct_encoder_backward(m, &game->real, &game->encoder_grad, &z, &dz, true, NULL, NULL, &sum));
     return ct_exchange_finish_sums(&game->exchange);
+}
+
+/* Of w mean (xhat - x)^2. */
+static csctrl_status add_pixel_gradient(ct_game *game)
+{
+    ct_exec *ex = game->model->ex;
+    const double w = 2.0 * game->pixel_weight;
+
+    if (w == 0.0)
+        return CSCTRL_OK;
+    CT_TRY(ex->ops->axpby(ex, w, &game->xhat, 1.0, &game->dxhat));
+    return ex->ops->axpby(ex, -w, &game->x, 1.0, &game->dxhat);
 }
 
 csctrl_status ct_game_min_move(ct_game *game)
@@ -281,14 +327,16 @@ csctrl_status ct_game_min_move(ct_game *game)
     ct_tensor z = own_rows(game, &game->F, 0), zhat = own_rows(game, &game->F, 1);
     const ct_tensor dzhat = own_rows(game, &game->dF, 1);
     const ct_layer_done sum = {sum_decoder_layer, game};
+    const ct_encoder_watch keep = {.keep = &game->goal};
 
-    CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
+    CT_TRY(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN, &game->x, &z, &keep));
     CT_TRY(ct_decoder_forward(m, &game->decoded, CT_MODE_TRAIN, &z, &game->xhat));
-    CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, 0, NULL));
+    CT_TRY(ct_encoder_forward(m, &game->again, CT_MODE_TRAIN, &game->xhat, &zhat, NULL));
     CT_TRY(evaluate(game, game->kind, CT_DECODER));
     CT_TRY(clear_grads(m, CT_DECODER));
     CT_TRY(ct_encoder_backward(m, &game->again, &game->encoder_grad, &zhat, &dzhat, false,
-                               &game->dxhat, NULL));
+                               &game->dxhat, &game->goal, NULL));
+    CT_TRY(add_pixel_gradient(game));
     CT_TRY(ct_decoder_backward(m, &game->decoded, &game->decoder_grad, &game->xhat, &game->dxhat,
                                &sum));
     return ct_exchange_finish_sums(&game->exchange);

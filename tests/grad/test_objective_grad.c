@@ -64,6 +64,12 @@ static void test_binary(void **state)
     check_shapes(CT_OBJECTIVE_BINARY, 21);
 }
 
+static void test_unsupervised(void **state)
+{
+    (void)state;
+    check_shapes(CT_OBJECTIVE_UNSUPERVISED, 23);
+}
+
 static void test_multi(void **state)
 {
     (void)state;
@@ -97,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_unsupervised),
         cmocka_unit_test(test_multi),
         cmocka_unit_test(test_reduction),
     };

@@ -31,6 +31,17 @@ static const variant variants[] = {
     {"sample-wise",
      3,
      {"game.encoder_sample_weight=0.5", "game.decoder_sample_weight=0.25", "model.mu=0.05"}},
+    {"every layer, and pixels",
+     3,
+     {"game.decoder_layer_weight=0.6", "game.decoder_sample_weight=0.25", "game.pixel_weight=0.4"}},
+    {"layers, generic",
+     3,
+     {"model.arch=generic", "model.layers=6x4s2p1 7x3s1p1 8x4s1p0",
+      "game.decoder_layer_weight=[0, 0.5]"}},
+    {"unsupervised, first layer",
+     3,
+     {"objective.kind=unsupervised", "objective.gamma=[0.3, 1, 0.8]", "data.channels=3",
+      "model.layers=6x4s2p1 7x3s1p1 3x4s2p1", "game.decoder_layer_weight=[0.7, 0]"}},
     {"signed, five steps", 3, {"model.steps=[5, 4]", "model.nonneg=false", "model.lambda=0.4"}},
     {"spatial code, colour", 3, {"data.channels=3", "model.layers=6x4s2p1 3x3s1p1"}},
     {"more classes than labels", 7, {"objective.kind=multi", "objective.gamma=[1, 0.5, 2]"}},
@@ -256,6 +267,49 @@ static ct_tensor rows(const ct_tensor *F, int which)
     return half;
 }
 
+/* Sum of the squares of a - b. */
+static double distance(const ct_tensor *a, const ct_tensor *b)
+{
+    double squares = 0.0;
+
+    for (int64_t i = 0; i < csctrl_tensor_count(a); i++)
+        squares += pow(tiny_get(a, i) - tiny_get(b, i), 2.0);
+    return squares;
+}
+
+/* What the decoder's move adds for the layers and the pixels: f's outputs for x and for the probe's
+ * xhat, forward passes of their own. */
+static double layers_and_pixels(probe *p)
+{
+    ct_game *game = &p->g->game;
+    csctrl_model *m = game->model;
+    ct_tensor z = copy_of(&game->F);
+    double weights[CSCTRL_MAX_LAYERS] = {0}, value = 0.0;
+    ct_encoder_goal seen[2] = {{.weight = {0}}, {.weight = {0}}};
+
+    const size_t count =
+        csctrl_config_reals(m->config, "game.decoder_layer_weight", weights, CSCTRL_MAX_LAYERS);
+    z.shape[0] = m->batch;
+    for (int which = 0; which < 2; which++) {
+        const ct_encoder_watch watch = {.keep = &seen[which]};
+        for (int l = 0; l + 1 < m->arch.depth; l++) {
+            seen[which].weight[l] = 1.0;
+            seen[which].h[l] = copy_of(&m->infer_encoder->layers[l].h);
+        }
+        expect_ok(ct_encoder_forward(m, m->infer_encoder, CT_MODE_TRAIN,
+                                     which == 0 ? &game->x : &p->xhat, &z, &watch));
+    }
+    for (int l = 0; l + 1 < m->arch.depth; l++) {
+        const double units = (double)csctrl_tensor_count(&seen[0].h[l]);
+        value += weights[count == 1 ? 0 : l] * distance(&seen[0].h[l], &seen[1].h[l]) / units;
+        free(seen[0].h[l].data);
+        free(seen[1].h[l].data);
+    }
+    free(z.data);
+    return value + csctrl_config_real(m->config, "game.pixel_weight") *
+                       distance(&game->x, &p->xhat) / (double)csctrl_tensor_count(&game->x);
+}
+
 /* J plus or minus w mean |z - zhat|^2 at the probe's F. */
 static double objective(probe *p, ct_player player)
 {
@@ -280,9 +334,8 @@ static double max_value(probe *p)
     ct_game *game = &p->g->game;
     ct_tensor z = rows(&p->F, 0), zhat = rows(&p->F, 1);
 
-    expect_ok(ct_encoder_forward(game->model, &game->real, CT_MODE_TRAIN, &game->x, &z, 0, NULL));
-    expect_ok(
-        ct_encoder_forward(game->model, &game->again, CT_MODE_TRAIN, &p->xhat, &zhat, 0, NULL));
+    expect_ok(ct_encoder_forward(game->model, &game->real, CT_MODE_TRAIN, &game->x, &z, NULL));
+    expect_ok(ct_encoder_forward(game->model, &game->again, CT_MODE_TRAIN, &p->xhat, &zhat, NULL));
     return objective(p, CT_ENCODER);
 }
 
@@ -297,10 +350,10 @@ static double min_value(probe *p, ct_tensor *moved, int64_t index, double at)
     expect_ok(ct_decoder_forward(game->model, &game->decoded, CT_MODE_TRAIN, &z, &p->xhat));
     tiny_set(moved, index, at);
     expect_ok(ct_model_refresh(game->model, 0));
-    expect_ok(
-        ct_encoder_forward(game->model, &game->again, CT_MODE_TRAIN, &p->xhat, &zhat, 0, NULL));
+    expect_ok(ct_encoder_forward(game->model, &game->again, CT_MODE_TRAIN, &p->xhat, &zhat, NULL));
+    const double value = objective(p, CT_DECODER) + layers_and_pixels(p);
     tiny_set(moved, index, present);
-    return objective(p, CT_DECODER);
+    return value;
 }
 
 static double value_at(probe *p, ct_player player, ct_tensor *t, int64_t index, double at,

@@ -101,8 +101,9 @@ static ct_tensor reordered(kit *k, const ct_tensor *F, int64_t *labels)
     return out;
 }
 
-static const ct_objective_kind kinds[] = {CT_OBJECTIVE_BINARY, CT_OBJECTIVE_MULTI,
-                                          CT_OBJECTIVE_REDUCTION};
+static const ct_objective_kind kinds[] = {CT_OBJECTIVE_BINARY, CT_OBJECTIVE_UNSUPERVISED,
+                                          CT_OBJECTIVE_MULTI, CT_OBJECTIVE_REDUCTION};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* bound: rounding of the element type, relative to rates of the size of 1. */
 static void check(const char *device, csctrl_dtype dtype, double bound)
@@ -116,7 +117,7 @@ static void check(const char *device, csctrl_dtype dtype, double bound)
     }
     KIT_OK(st);
     for (int s = 0; s < SHAPES; s++)
-        for (int kind = 0; kind < 3; kind++) {
+        for (int kind = 0; kind < KINDS; kind++) {
             const int n = shapes[s][0] / 2 + 1, d = shapes[s][1];
             int64_t labels[MOST];
             for (int i = 0; i < n; i++)
