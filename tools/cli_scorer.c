@@ -32,40 +32,53 @@ static int choose_resize(cli_scorer *s, const cli_args *args)
     return CLI_OK;
 }
 
-int cli_scorer_open(cli_scorer *scorer, const cli_args *args)
+static int find_threads(const csctrl_config *config, const cli_args *args, int *threads)
+{
+    csctrl_config *own = NULL;
+    const int code = config != NULL ? CLI_OK : cli_config_load(&own, NULL, args);
+
+    if (code == CLI_OK)
+        *threads = (int)csctrl_config_int(config != NULL ? config : own, "threads");
+    csctrl_config_destroy(&own);
+    return code;
+}
+
+static int make_room(cli_scorer *s)
+{
+    const int64_t batch = s->info.batch, side = CSCTRL_INCEPTION_SIDE;
+    int code = cli_tensor_alloc(&s->input, 4, (const int64_t[]){batch, 3, side, side});
+
+    if (code == CLI_OK)
+        code =
+            cli_tensor_alloc(&s->features, 2, (const int64_t[]){batch, CSCTRL_INCEPTION_FEATURES});
+    if (code == CLI_OK)
+        code = cli_tensor_alloc(&s->logits, 2, (const int64_t[]){batch, CSCTRL_INCEPTION_CLASSES});
+    return code;
+}
+
+int cli_scorer_open(cli_scorer *scorer, const csctrl_config *config, const cli_args *args)
 {
     cli_scorer *s = scorer;
-    csctrl_config *config = NULL;
+    int threads = 0;
 
     *s = (cli_scorer){.network = NULL};
     int code = choose_resize(s, args);
     if (code == CLI_OK && cli_value(args, "inception") == NULL)
         code = cli_fail(CLI_USAGE,
-                        "%s: expected --inception FILE, the weights; see "
-                        "docs/evaluation.md",
+                        "%s: expected --inception FILE, the weights; see docs/evaluation.md",
                         args->command->name);
     if (code == CLI_OK)
-        code = cli_config_load(&config, NULL, args);
+        code = find_threads(config, args, &threads);
     if (code != CLI_OK)
         return code;
-    const csctrl_status status = csctrl_inception_create(&s->network, cli_value(args, "inception"),
-                                                         (int)csctrl_config_int(config, "threads"));
-    csctrl_config_destroy(&config);
+    const csctrl_status status =
+        csctrl_inception_create(&s->network, cli_value(args, "inception"), threads);
     if (status != CSCTRL_OK)
         return cli_fail_status(status);
     csctrl_inception_get_info(s->network, &s->info);
     snprintf(s->recipe, sizeof s->recipe, "Inception 2015, weights %s, resize %s", s->info.source,
              s->resize == CSCTRL_RESIZE_CLEAN ? "clean" : "pytorch-fid");
-    code = cli_tensor_alloc(
-        &s->input, 4,
-        (const int64_t[]){s->info.batch, 3, CSCTRL_INCEPTION_SIDE, CSCTRL_INCEPTION_SIDE});
-    if (code == CLI_OK)
-        code = cli_tensor_alloc(&s->features, 2,
-                                (const int64_t[]){s->info.batch, CSCTRL_INCEPTION_FEATURES});
-    if (code == CLI_OK)
-        code = cli_tensor_alloc(&s->logits, 2,
-                                (const int64_t[]){s->info.batch, CSCTRL_INCEPTION_CLASSES});
-    return code;
+    return make_room(s);
 }
 
 void cli_scorer_close(cli_scorer *scorer)

@@ -34,8 +34,9 @@ typedef struct cli_features {
     int64_t count, broken;
 } cli_features;
 
-/* From --inception, which must be given, and --resize. Release also on failure. */
-int cli_scorer_open(cli_scorer *scorer, const cli_args *args);
+/* From --inception, which must be given, and --resize, with the threads of `config` (NULL: of the
+ * environment and --set). Release also on failure. */
+int cli_scorer_open(cli_scorer *scorer, const csctrl_config *config, const cli_args *args);
 void cli_scorer_close(cli_scorer *scorer);
 
 /* Room for `capacity` images. Release also on failure. */

@@ -28,14 +28,17 @@ void cli_scores_add(cli_scores *scores, const char *key, double value, double de
 }
 
 static csctrl_status add_frechet(cli_scores *scores, const cli_features *a, const cli_features *b,
-                                 bool pinned)
+                                 bool pinned, bool reconstructions)
 {
+    const char *name = !pinned           ? "Frechet distance, unpinned weights"
+                       : reconstructions ? "rFID"
+                                         : "FID";
+    const char *key = !pinned ? "frechet_distance_unpinned" : reconstructions ? "rfid" : "fid";
     double distance = 0;
     const csctrl_status status = csctrl_frechet_distance(a->moments, b->moments, &distance);
 
     if (status == CSCTRL_OK)
-        cli_scores_add(scores, pinned ? "fid" : "frechet_distance_unpinned", distance, NAN, 4, "%s",
-                       pinned ? "FID" : "Frechet distance, unpinned weights");
+        cli_scores_add(scores, key, distance, NAN, 4, "%s", name);
     return status;
 }
 
@@ -91,9 +94,9 @@ static csctrl_status add_manifold(cli_scores *scores, const cli_features *a, con
 }
 
 int cli_scores_compute(cli_scores *scores, const cli_features *a, const cli_features *b,
-                       bool pinned)
+                       bool pinned, bool reconstructions)
 {
-    csctrl_status status = add_frechet(scores, a, b, pinned);
+    csctrl_status status = add_frechet(scores, a, b, pinned, reconstructions);
 
     if (status == CSCTRL_OK && a->features.data != NULL && b->features.data != NULL)
         status = add_kernel(scores, a, b, pinned);
@@ -117,7 +120,7 @@ void cli_scores_print(const cli_scores *scores)
 {
     for (int i = 0; i < scores->count; i++) {
         const cli_score_item *s = &scores->items[i];
-        printf("  %-48s %12.*f", s->label, s->digits, s->value);
+        printf("  %-56s %10.*f", s->label, s->digits, s->value);
         if (!isnan(s->deviation))
             printf(" +- %.*f", s->digits, s->deviation);
         printf("\n");

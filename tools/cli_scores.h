@@ -24,9 +24,10 @@ void cli_scores_add(cli_scores *scores, const char *key, double value, double de
                     const char *label, ...) CLI_PRINTF(6, 7);
 
 /* Of features: a is judged, b the reference. Only the Frechet distance where either has no features
- * kept. Called FID, KID and Inception score only when `pinned`. */
+ * kept. Called FID, KID and Inception score only when `pinned`; rFID when a are `reconstructions`
+ * of b. */
 int cli_scores_compute(cli_scores *scores, const cli_features *a, const cli_features *b,
-                       bool pinned);
+                       bool pinned, bool reconstructions);
 
 /* Warn of a covariance that is of no full rank. */
 void cli_scores_warn_few(const char *what, int64_t images);

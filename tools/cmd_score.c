@@ -106,13 +106,14 @@ static int compute(job *j, const cli_args *args)
     int code = CLI_OK;
 
     if (cli_value(args, "inception") != NULL) {
-        code = cli_scorer_open(&j->scorer, args);
+        code = cli_scorer_open(&j->scorer, NULL, args);
         if (code == CLI_OK)
             code = run_side(j, &j->a);
         if (code == CLI_OK)
             code = run_side(j, &j->b);
         if (code == CLI_OK)
-            code = cli_scores_compute(&j->scores, &j->a.f, &j->b.f, j->scorer.info.pinned != 0);
+            code =
+                cli_scores_compute(&j->scores, &j->a.f, &j->b.f, j->scorer.info.pinned != 0, false);
         if (code == CLI_OK && (j->a.set == NULL || j->b.set == NULL))
             add_missing(j, "KID, precision, recall, density, coverage",
                         "statistics hold no single features; give the images");

@@ -46,7 +46,7 @@ static int run_stats(const cli_args *args)
                         out);
     int code = cli_check_out_file(out, cli_given(args, "force"));
     if (code == CLI_OK)
-        code = cli_scorer_open(&scorer, args);
+        code = cli_scorer_open(&scorer, NULL, args);
     if (code == CLI_OK)
         code = compute(&scorer, args->operands[0], out);
     cli_scorer_close(&scorer);

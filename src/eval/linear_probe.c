@@ -11,7 +11,7 @@
 
 enum { MEMORY = 10, STEPS_MAX = 500, HALVINGS_MAX = 40 };
 
-static const double gradient_least = 1e-6, decrease = 1e-4; /* where to stop; Armijo's constant */
+static const double gradient_least = 1e-5, decrease = 1e-4; /* where to stop; Armijo's constant */
 
 typedef struct probe {
     int64_t n, m, d, size; /* classes m; d with the constant 1; size = m * d */
