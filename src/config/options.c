@@ -158,7 +158,7 @@ static const csctrl_option table[] = {
         "Principal components a class of the nearest-subspace classifier."),
     INT("eval.neighbours", "5", 1, 10000, "",
         "Training features that vote on the class of a held-out one (k-NN accuracy)."),
-    REAL("eval.probe_l2", "1e-4", 1e-12, 1e6, "",
+    REAL("eval.probe_l2", "0.0001", 1e-12, 1e6, "",
          "Weight decay of the linear probe: half of it times the squared weights is added to the "
          "mean cross-entropy."),
     INT("eval.batch", "256", 1, 100000, "images", "Images at once in eval, encode and decode."),

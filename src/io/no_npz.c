@@ -15,6 +15,14 @@ csctrl_status ct_npz_read(const char *path, ct_npz_item *items, size_t count)
     return not_built(path);
 }
 
+csctrl_status ct_npz_parse(const void *data, size_t size, const char *name, ct_npz_item *items,
+                           size_t count)
+{
+    (void)data;
+    (void)size;
+    return ct_npz_read(name, items, count);
+}
+
 csctrl_status ct_npz_write(const char *path, const ct_named_tensor *arrays, size_t count)
 {
     (void)arrays;

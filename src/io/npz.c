@@ -108,30 +108,39 @@ static csctrl_status read_items(struct archive *a, const char *path, ct_npz_item
     return CSCTRL_OK;
 }
 
-csctrl_status ct_npz_read(const char *path, ct_npz_item *items, size_t count)
+csctrl_status ct_npz_parse(const void *data, size_t size, const char *name, ct_npz_item *items,
+                           size_t count)
 {
-    struct archive *a = NULL;
-    unsigned char *file = NULL;
-    size_t size = 0;
+    struct archive *a = archive_read_new();
     csctrl_status st;
 
     for (size_t i = 0; i < count; i++)
         items[i].value = csctrl_tensor_view(CSCTRL_F64, 0, NULL, NULL);
-    CT_GOTO(st, ct_fs_read(path, file_max, &file, &size));
-    a = archive_read_new();
     if (a == NULL)
-        CT_GOTO(st, ct_fail(CSCTRL_E_NOMEM, "%s: out of memory in libarchive", path));
+        CT_GOTO(st, ct_fail(CSCTRL_E_NOMEM, "%s: out of memory in libarchive", name));
     archive_read_support_format_zip_seekable(a);
-    if (archive_read_open_memory(a, file, size) < ARCHIVE_WARN)
-        CT_GOTO(st, fail_archive(a, path));
-    st = read_items(a, path, items, count);
+    if (archive_read_open_memory(a, data, size) < ARCHIVE_WARN)
+        CT_GOTO(st, fail_archive(a, name));
+    st = read_items(a, name, items, count);
 done:
     if (a != NULL)
         archive_read_free(a);
-    ct_free(file);
     for (size_t i = 0; i < count && st != CSCTRL_OK; i++)
         csctrl_npy_free(&items[i].value);
     return st;
+}
+
+csctrl_status ct_npz_read(const char *path, ct_npz_item *items, size_t count)
+{
+    unsigned char *file = NULL;
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++)
+        items[i].value = csctrl_tensor_view(CSCTRL_F64, 0, NULL, NULL);
+    CT_TRY(ct_fs_read(path, file_max, &file, &size));
+    const csctrl_status status = ct_npz_parse(file, size, path, items, count);
+    ct_free(file);
+    return status;
 }
 
 /* ---- writing */

@@ -16,6 +16,10 @@ typedef struct ct_npz_item {
  * On error all data are NULL. */
 csctrl_status ct_npz_read(const char *path, ct_npz_item *items, size_t count);
 
+/* The same from memory; `name` is for messages. */
+csctrl_status ct_npz_parse(const void *data, size_t size, const char *name, ct_npz_item *items,
+                           size_t count);
+
 /* Write arrays, uncompressed; names end in ".npy". Equal arrays give equal bytes. Either the old
  * file stays or the new one is whole. */
 csctrl_status ct_npz_write(const char *path, const ct_named_tensor *arrays, size_t count);

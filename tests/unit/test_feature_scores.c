@@ -81,7 +81,8 @@ static void test_few_images_shrink_the_subsets(void **state)
                 "at least 2");
     expect_fail(csctrl_kernel_distance_compute(&a, &b, 0, 9, 1, &k), CSCTRL_E_INVALID, "found 0");
     b.shape[1] = D - 1;
-    expect_fail(csctrl_kernel_distance_compute(&a, &b, 3, 9, 1, &k), CSCTRL_E_SHAPE, "expected f32[any, 6]");
+    expect_fail(csctrl_kernel_distance_compute(&a, &b, 3, 9, 1, &k), CSCTRL_E_SHAPE,
+                "expected f32[any, 6]");
 }
 
 static void test_inception_score_is_that_of_torch_fidelity(void **state)
