@@ -160,19 +160,36 @@ json_t *cli_scores_recipe(const cli_scorer *scorer)
                      "inception_score_splits", SPLITS, "neighbours", NEIGHBOURS);
 }
 
+static bool dump(const json_t *object, FILE *file)
+{
+    const int failed = json_dumpf(object, file, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+
+    return !failed && fputc('\n', file) != EOF;
+}
+
+static int write_file(const json_t *object, const char *path)
+{
+    FILE *file = fopen(path, "w");
+
+    if (file == NULL)
+        return cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
+    const bool dumped = dump(object, file);
+    /* A full disk shows only when the buffer is written out. */
+    if (fclose(file) != 0 || !dumped)
+        return cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
+    return CLI_OK;
+}
+
 int cli_scores_write_json(json_t *object, const char *path)
 {
-    const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(12);
     int code = CLI_OK;
 
     if (object == NULL)
         return cli_fail_memory();
-    if (path == NULL) {
-        json_dumpf(object, stdout, flags);
-        putchar('\n');
-    } else if (json_dump_file(object, path, flags) != 0) {
-        code = cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
-    }
+    if (path != NULL)
+        code = write_file(object, path);
+    else
+        (void)dump(object, stdout); /* main.c looks at what became of it */
     json_decref(object);
     return code;
 }
