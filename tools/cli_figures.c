@@ -144,8 +144,8 @@ int cli_figures_print(csctrl_model *model, const char *run, cli_figures_form for
 {
     const csctrl_config *config = csctrl_model_config(model);
     csctrl_dataset *train = NULL, *test = NULL;
-    csctrl_figures figures;
-    cli_generation g;
+    csctrl_figures figures = {.images = 0};
+    cli_generation g = {.held_out = 0};
     const bool note = isatty(STDERR_FILENO);
     int code = CLI_OK;
 

@@ -24,10 +24,10 @@ static int choose_resize(cli_scorer *s, const cli_args *args)
     const char *text = cli_value(args, "resize");
 
     s->resize = CSCTRL_RESIZE_CLEAN;
-    if (text != NULL && strcmp(text, "pytorch-fid") == 0)
+    if (text != NULL && strcmp(text, "pytorch") == 0)
         s->resize = CSCTRL_RESIZE_PYTORCH;
     else if (text != NULL && strcmp(text, "clean") != 0)
-        return cli_fail(CLI_USAGE, "%s: --resize: expected clean or pytorch-fid, found '%s'",
+        return cli_fail(CLI_USAGE, "%s: --resize: expected clean or pytorch, found '%s'",
                         args->command->name, text);
     return CLI_OK;
 }
@@ -77,7 +77,7 @@ int cli_scorer_open(cli_scorer *scorer, const csctrl_config *config, const cli_a
         return cli_fail_status(status);
     csctrl_inception_get_info(s->network, &s->info);
     snprintf(s->recipe, sizeof s->recipe, "Inception 2015, weights %s, resize %s", s->info.source,
-             s->resize == CSCTRL_RESIZE_CLEAN ? "clean" : "pytorch-fid");
+             s->resize == CSCTRL_RESIZE_CLEAN ? "clean" : "pytorch");
     return make_room(s);
 }
 

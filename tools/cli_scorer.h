@@ -11,7 +11,8 @@
     }
 #define CLI_OPTION_RESIZE                                                                          \
     {                                                                                              \
-        "resize", 0, "clean|pytorch-fid", "images to 299 x 299 as this tool does (default clean)"  \
+        "resize", 0, "clean|pytorch",                                                              \
+            "images to 299 x 299 as clean-fid or pytorch-fid do (default clean)"                   \
     }
 
 typedef struct cli_scorer {

@@ -155,7 +155,7 @@ json_t *cli_scores_recipe(const cli_scorer *scorer)
                      "resize",
                      scorer->resize == CSCTRL_RESIZE_CLEAN
                          ? "clean: Pillow bicubic in float to 299 x 299, (x - 128) / 128"
-                         : "pytorch-fid: bilinear to 299 x 299, 2 x / 255 - 1",
+                         : "pytorch: bilinear to 299 x 299, 2 x / 255 - 1",
                      "kernel_subsets", SUBSETS, "kernel_subset_size", SUBSET_SIZE, "seed", SEED,
                      "inception_score_splits", SPLITS, "neighbours", NEIGHBOURS);
 }

@@ -250,7 +250,7 @@ const cli_command cli_score = {
     .operands = "A B",
     .least = 2,
     .most = 2,
-    .summary = "Scores of images against others: FID, KID, precision, PSNR, ...",
+    .summary = "Scores of images against others: FID, KID, precision, PSNR",
     .details =
         "A is judged, B the reference: each a folder of JPEG or PNG at any depth, a .tar, a\n"
         ".tar.gz, or an .npz of csctrl stats, pytorch-fid or clean-fid. Images may be grey and\n"

@@ -9,13 +9,18 @@
 #include "data/members.h"
 #include "data/tar.h"
 
+typedef struct placed {
+    const char *name;
+    const ct_member *member;
+} placed;
+
 struct csctrl_image_set {
     char *path;
     ct_members members;
     ct_tar *tar;     /* NULL for a folder */
     uint8_t **owned; /* contents of a compressed archive's members */
     size_t owned_count, owned_room;
-    const ct_member **sorted; /* by name */
+    placed *sorted; /* by name */
 };
 
 void csctrl_image_set_close(csctrl_image_set **set)
@@ -91,37 +96,21 @@ static csctrl_status list_archive(csctrl_image_set *s)
     return CSCTRL_OK;
 }
 
-static const char *name_of(const csctrl_image_set *s, const ct_member *member)
-{
-    return s->members.names + member->name;
-}
-
-typedef struct entry {
-    const char *name;
-    const ct_member *member;
-} entry;
-
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const entry *)a)->name, ((const entry *)b)->name);
+    return strcmp(((const placed *)a)->name, ((const placed *)b)->name);
 }
 
 static csctrl_status sort(csctrl_image_set *s)
 {
     const size_t count = s->members.count;
-    entry *list = ct_calloc(count, sizeof *list);
 
     s->sorted = ct_calloc(count, sizeof *s->sorted);
-    if (list == NULL || s->sorted == NULL) {
-        ct_free(list);
+    if (s->sorted == NULL)
         return CSCTRL_E_NOMEM;
-    }
     for (size_t i = 0; i < count; i++)
-        list[i] = (entry){name_of(s, &s->members.list[i]), &s->members.list[i]};
-    qsort(list, count, sizeof *list, by_name);
-    for (size_t i = 0; i < count; i++)
-        s->sorted[i] = list[i].member;
-    ct_free(list);
+        s->sorted[i] = (placed){ct_member_name(&s->members, (int64_t)i), &s->members.list[i]};
+    qsort(s->sorted, count, sizeof *s->sorted, by_name);
     return CSCTRL_OK;
 }
 
@@ -158,7 +147,7 @@ const char *csctrl_image_set_name(const csctrl_image_set *set, int64_t index)
 {
     if (index < 0 || index >= csctrl_image_set_count(set))
         return NULL;
-    return name_of(set, set->sorted[index]);
+    return set->sorted[index].name;
 }
 
 /* Interleaved to planes. */
@@ -192,7 +181,7 @@ csctrl_status csctrl_image_set_read(const csctrl_image_set *set, int64_t index,
     if (name == NULL)
         return ct_fail(CSCTRL_E_INVALID, "%s: expected an image in 0..%lld, found %lld", set->path,
                        (long long)csctrl_image_set_count(set) - 1, (long long)index);
-    const ct_member *member = set->sorted[index];
+    const ct_member *member = set->sorted[index].member;
     path = ct_path_join(set->path, name);
     CT_GOTO(st, path != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
     if (member->broken != NULL)

@@ -221,6 +221,22 @@ static csctrl_status make_room(csctrl_inception *net, const size_t most[CT_PLACE
     return net->apart != NULL && net->scratch != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
 }
 
+/* oneDNN divides the work among the threads that there are as a convolution is made. */
+static csctrl_status load_layers(csctrl_inception *net, const ct_safetensors *file,
+                                 const char *path)
+{
+    const int before = ct_forward_threads(net->engine);
+    csctrl_status st = CSCTRL_OK;
+
+    for (size_t i = 0; i < ct_inception_step_count && st == CSCTRL_OK; i++)
+        if (net->layers[i].step->kind == CT_CONV)
+            st = load_conv(net, file, &net->layers[i]);
+    ct_forward_threads_back(before);
+    if (st == CSCTRL_OK)
+        st = load_classes(net, file);
+    return st == CSCTRL_OK || st == CSCTRL_E_NOMEM ? st : ct_fail_context(st, "%s", path);
+}
+
 csctrl_status csctrl_inception_create(csctrl_inception **out, const char *path, int threads)
 {
     csctrl_inception *net = NULL;
@@ -237,13 +253,7 @@ csctrl_status csctrl_inception_create(csctrl_inception **out, const char *path, 
     CT_GOTO(st, load_source(net, file, path));
     CT_GOTO(st, ct_forward_engine_create(&net->engine, threads));
     plan(net, most, &apart);
-    for (size_t i = 0; i < ct_inception_step_count; i++)
-        if (net->layers[i].step->kind == CT_CONV) {
-            st = load_conv(net, file, &net->layers[i]);
-            CT_GOTO(st,
-                    st == CSCTRL_OK || st == CSCTRL_E_NOMEM ? st : ct_fail_context(st, "%s", path));
-        }
-    CT_GOTO(st, load_classes(net, file));
+    CT_GOTO(st, load_layers(net, file, path));
     CT_GOTO(st, make_room(net, most, apart));
     *out = net;
     net = NULL;

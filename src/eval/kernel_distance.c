@@ -58,7 +58,7 @@ static void draw(ct_mt19937 *random, const ct_tensor *from, int64_t *order, ct_t
 static csctrl_status over_subsets(const ct_tensor *a, const ct_tensor *b, uint32_t seed,
                                   csctrl_kernel_distance *r)
 {
-    const size_t row = (size_t)a->shape[1] * sizeof(float), size = (size_t)r->subset_size;
+    const size_t bytes = (size_t)a->shape[1] * sizeof(float), rows = (size_t)r->subset_size;
     const int64_t longer = a->shape[0] > b->shape[0] ? a->shape[0] : b->shape[0];
     ct_mt19937 random;
     csctrl_status st;
@@ -66,8 +66,8 @@ static csctrl_status over_subsets(const ct_tensor *a, const ct_tensor *b, uint32
     int64_t *order = ct_calloc((size_t)longer, sizeof *order);
     double *values = ct_calloc((size_t)r->subsets, sizeof *values);
 
-    x.data = ct_calloc(size, row);
-    y.data = ct_calloc(size, row);
+    x.data = ct_calloc(rows, bytes);
+    y.data = ct_calloc(rows, bytes);
     CT_GOTO(st, order != NULL && values != NULL && x.data != NULL && y.data != NULL
                     ? CSCTRL_OK
                     : CSCTRL_E_NOMEM);

@@ -186,7 +186,7 @@ static bool descend(probe *f, double *value)
     double length = 1;
 
     memcpy(f->before, f->gradient, (size_t)f->size * sizeof(double));
-    for (int i = 0; i < HALVINGS_MAX; i++, length /= 2) {
+    for (int i = 0; i < HALVINGS_MAX; i++) {
         memcpy(f->trial, f->w, (size_t)f->size * sizeof(double));
         add(f->trial, length, f->direction, f->size);
         const double found = objective(f, f->trial, f->gradient);
@@ -196,6 +196,7 @@ static bool descend(probe *f, double *value)
             memcpy(f->w, f->trial, (size_t)f->size * sizeof(double));
             return true;
         }
+        length /= 2;
     }
     return false;
 }

@@ -45,23 +45,23 @@ echo "== library"
 "$test"
 
 echo "== statistics for pytorch-fid"
-"$program" stats b -o b.npz --inception network.safetensors --resize pytorch-fid 2>err
+"$program" stats b -o b.npz --inception network.safetensors --resize pytorch 2>err
 grep -q 'fewer than the 2048 features' err || fail "stats does not warn of few images"
 "$python" "$peers" statistics b.npz
 
 echo "== folders, mixed sizes and grey: pytorch-fid's own way of reading and resizing"
-"$program" score a b --inception network.safetensors --resize pytorch-fid -o score.json >out 2>err
+"$program" score a b --inception network.safetensors --resize pytorch -o score.json >out 2>err
 cat out
 expected=$("$python" "$peers" fid network.pth a b 2>/dev/null | tail -n 1)
 close "$(key score.json scores frechet_distance_unpinned)" "$expected" 1e-4
 grep -q 'FID' <(grep -v 'not the weights of FID' out) && fail "unpinned weights are called FID"
 grep -q '"fid"\|"kid"' score.json && fail "unpinned weights are called FID in JSON"
-"$program" score a b.npz --inception network.safetensors --resize pytorch-fid -o against.json >out 2>err
+"$program" score a b.npz --inception network.safetensors --resize pytorch -o against.json >out 2>err
 close "$(key against.json scores frechet_distance_unpinned)" "$(key score.json scores frechet_distance_unpinned)" 1e-9
 grep -q 'missing: KID' out || fail "score does not say what statistics lack"
 "$program" score a b.npz --inception network.safetensors 2>err && fail "another recipe was taken"
 grep -q 'another recipe' err || fail "the refusal does not speak of the recipe"
-"$program" score a b --fid-only --inception network.safetensors --resize pytorch-fid --json >only.json 2>err
+"$program" score a b --fid-only --inception network.safetensors --resize pytorch --json >only.json 2>err
 close "$(key only.json scores frechet_distance_unpinned)" "$(key score.json scores frechet_distance_unpinned)" 1e-9
 
 echo "== names: the same weights as if they were the published ones"
