@@ -153,7 +153,7 @@ static const csctrl_option table[] = {
 
     INT("eval.count", "10000", 1, MANY, "images", "Held-out images that eval uses at most."),
     INT("eval.fit_count", "10000", 1, MANY, "images",
-        "Training images on whose features the subspaces are fitted at most."),
+        "Training images on whose features subspaces and classifiers are fitted at most."),
     INT("eval.components", "10", 1, 4096, "",
         "Principal components a class of the nearest-subspace classifier."),
     INT("eval.neighbours", "5", 1, 10000, "",
