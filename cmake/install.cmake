@@ -62,3 +62,6 @@ if(TARGET csctrl_program)
   install(FILES ${CMAKE_BINARY_DIR}/_csctrl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
   install(FILES ${CMAKE_BINARY_DIR}/csctrl.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
+
+# Inception weights for csctrl score, stats and eval (docs/evaluation.md).
+install(PROGRAMS scripts/convert_inception.py DESTINATION ${CMAKE_INSTALL_DATADIR}/csctrl)

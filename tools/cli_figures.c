@@ -1,5 +1,6 @@
 /* cli_figures.c - compute the figures of a model and print them. */
 #include "cli_figures.h"
+#include "cli_generation.h"
 #include "cli_json.h"
 
 #include <jansson.h>
@@ -22,8 +23,11 @@ typedef struct row {
 static const row rows[] = {
     ROW(psnr, 2, "PSNR", "dB"),
     ROW(ssim, 4, "SSIM", ""),
+    ROW(ms_ssim, 4, "MS-SSIM", ""),
     ROW(cosine, 4, "cosine of Z and f(g(Z))", ""),
     ROW(accuracy, 4, "nearest-subspace accuracy", ""),
+    ROW(knn, 4, "k-NN accuracy", ""),
+    ROW(probe, 4, "linear probe accuracy", ""),
     ROW(rate_z, 3, "R(Z)", "nats"),
     ROW(rate_zhat, 3, "R(Zhat)", "nats"),
     ROW(reduction_z, 3, "dR(Z | labels)", "nats"),
@@ -38,14 +42,22 @@ static double value_of(const csctrl_figures *figures, const row *r)
     return *(const double *)((const char *)figures + r->offset);
 }
 
+/* SSIM and MS-SSIM are not defined for images below a size. */
+static void print_row(const row *r, double value)
+{
+    if (isnan(value))
+        printf("  %-28s %10s (images too small)\n", r->label, "-");
+    else
+        printf("  %-28s %10.*f%s%s\n", r->label, r->digits, value, r->unit[0] ? " " : "", r->unit);
+}
+
 static void print_table(const csctrl_figures *figures, const csctrl_model_info *info,
                         const char *run)
 {
     printf("figures of %s at step %lld, on %lld held-out images\n", run, (long long)info->step,
            (long long)figures->images);
     for (size_t i = 0; i < ROW_COUNT; i++)
-        printf("  %-28s %10.*f%s%s\n", rows[i].label, rows[i].digits, value_of(figures, &rows[i]),
-               rows[i].unit[0] ? " " : "", rows[i].unit);
+        print_row(&rows[i], value_of(figures, &rows[i]));
     printf("  %-28s", "zero codes, layer by layer");
     for (int i = 0; i < figures->layers; i++)
         printf(" %s%.3f", i == 0 ? "     " : "", figures->sparsity[i]);
@@ -57,51 +69,102 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void print_json(const csctrl_figures *figures, const csctrl_model_info *info,
-                       const char *run, bool line)
+/* What the figures depend on besides the model and the images. */
+static json_t *recipe(const csctrl_config *config)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "program", csctrl_version(), "split",
+                     "held-out; classifiers fitted on training images", "fit_count",
+                     (json_int_t)csctrl_config_int(config, "eval.fit_count"), "components",
+                     (json_int_t)csctrl_config_int(config, "eval.components"), "neighbours",
+                     (json_int_t)csctrl_config_int(config, "eval.neighbours"), "probe_l2",
+                     csctrl_config_real(config, "eval.probe_l2"));
+}
+
+static json_t *make_json(const csctrl_figures *figures, const csctrl_model *model, const char *run)
 {
     json_t *object = json_object(), *sparsity = json_array();
+    csctrl_model_info info;
 
-    if (line)
-        json_object_set_new(object, "event", json_string("figures"));
+    csctrl_model_get_info(model, &info);
     json_object_set_new(object, "run", cli_json_text(run));
-    json_object_set_new(object, "step", json_integer(info->step));
+    json_object_set_new(object, "step", json_integer(info.step));
     json_object_set_new(object, "images", json_integer(figures->images));
     for (size_t i = 0; i < ROW_COUNT; i++)
         json_object_set_new(object, rows[i].key, number(value_of(figures, &rows[i])));
     for (int i = 0; i < figures->layers; i++)
         json_array_append_new(sparsity, number(figures->sparsity[i]));
     json_object_set_new(object, "sparsity", sparsity);
-    json_dumpf(object, stdout, (line ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(9));
+    json_object_set_new(object, "recipe", recipe(csctrl_model_config(model)));
+    return object;
+}
+
+static void print_line(json_t *figures)
+{
+    json_t *object = json_pack("{s:s}", "event", "figures");
+
+    json_object_update(object, figures);
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
 }
 
-int cli_figures_print(csctrl_model *model, const char *run, cli_figures_form form)
+/* `g` is NULL where nothing was scored. */
+static int report(csctrl_model *model, const char *run, const csctrl_figures *figures,
+                  const cli_generation *g, cli_figures_form form, const char *save)
+{
+    csctrl_model_info info;
+    json_t *object = make_json(figures, model, run);
+    int code = CLI_OK;
+
+    csctrl_model_get_info(model, &info);
+    if (g != NULL) {
+        cli_generation_json(g, object);
+        cli_scores_warn_few("held-out images", g->held_out);
+    }
+    if (save != NULL)
+        code = cli_scores_write_json(json_incref(object), save);
+    if (form == CLI_FIGURES_JSON_LINE) {
+        print_line(object);
+    } else if (form == CLI_FIGURES_JSON) {
+        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        putchar('\n');
+    } else {
+        print_table(figures, &info, run);
+        if (g != NULL)
+            cli_generation_print(g);
+        if (g != NULL && save != NULL && code == CLI_OK)
+            printf("saved with the recipe in %s\n", save);
+    }
+    json_decref(object);
+    return code;
+}
+
+int cli_figures_print(csctrl_model *model, const char *run, cli_figures_form form,
+                      cli_scorer *scorer, const char *save)
 {
     const csctrl_config *config = csctrl_model_config(model);
     csctrl_dataset *train = NULL, *test = NULL;
-    csctrl_model_info info;
-    csctrl_figures figures;
+    csctrl_figures figures = {.images = 0};
+    cli_generation g = {.held_out = 0};
     const bool note = isatty(STDERR_FILENO);
+    int code = CLI_OK;
 
     if (note)
         fprintf(stderr, "computing the figures ...");
-    csctrl_model_get_info(model, &info);
     csctrl_status status = csctrl_dataset_open(&train, config, CSCTRL_SPLIT_TRAIN);
     if (status == CSCTRL_OK)
         status = csctrl_dataset_open(&test, config, CSCTRL_SPLIT_TEST);
     if (status == CSCTRL_OK)
         status = csctrl_evaluate(model, train, test, &figures);
-    csctrl_dataset_close(&train);
-    csctrl_dataset_close(&test);
     if (note)
         fprintf(stderr, "\r\033[K");
     if (status != CSCTRL_OK)
-        return cli_fail_status(status);
-    if (form == CLI_FIGURES_TABLE)
-        print_table(&figures, &info, run);
-    else
-        print_json(&figures, &info, run, form == CLI_FIGURES_JSON_LINE);
-    return CLI_OK;
+        code = cli_fail_status(status);
+    else if (scorer != NULL)
+        code = cli_generation_compute(&g, scorer, model, train, test);
+    csctrl_dataset_close(&train);
+    csctrl_dataset_close(&test);
+    if (code != CLI_OK)
+        return code;
+    return report(model, run, &figures, scorer != NULL ? &g : NULL, form, save);
 }

@@ -124,7 +124,8 @@ static int figures_of(const char *run, const cli_progress *progress, const cli_a
     if (code == CLI_OK)
         code = cli_figures_print(model, run,
                                  progress->mode == CLI_PROGRESS_JSON ? CLI_FIGURES_JSON_LINE
-                                                                     : CLI_FIGURES_TABLE);
+                                                                     : CLI_FIGURES_TABLE,
+                                 NULL, NULL);
     csctrl_model_destroy(&model);
     return code;
 }

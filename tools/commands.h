@@ -12,6 +12,8 @@ extern const cli_command cli_encode;
 extern const cli_command cli_decode;
 extern const cli_command cli_sample;
 extern const cli_command cli_info;
+extern const cli_command cli_score;
+extern const cli_command cli_stats;
 extern const cli_command cli_data;
 extern const cli_command cli_doctor;
 extern const cli_command cli_options;

@@ -26,6 +26,7 @@
 #include "csctrl/log.h"
 #include "csctrl/model.h"
 #include "csctrl/npy.h"
+#include "csctrl/score.h"
 #include "csctrl/status.h"
 #include "csctrl/system.h"
 #include "csctrl/tensor.h"

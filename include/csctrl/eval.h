@@ -19,14 +19,18 @@ extern "C" {
 /** Figures on held-out images, in eval mode. Rates in nats over all held-out features, eps2 of the
  * config. */
 typedef struct csctrl_figures {
-    int64_t images;   /**< held-out images used */
-    double psnr;      /**< dB; mean over images of 10 log10(4 / mse), pixels in [-1, 1] */
-    double ssim;      /**< mean over images and channels; Gaussian window 11, sigma 1.5 (Wang et al.
-                         2004); NaN when images are smaller than the window */
-    double cosine;    /**< mean of <z, f(g(z))> */
-    double accuracy;  /**< nearest subspace, components fitted on training features only */
-    double rate_z;    /**< R(Z) */
-    double rate_zhat; /**< R(Zhat) */
+    int64_t images;  /**< held-out images used */
+    double psnr;     /**< dB; mean over images of 10 log10(4 / mse), pixels in [-1, 1] */
+    double ssim;     /**< mean over images and channels; Gaussian window 11, sigma 1.5 (Wang et al.
+                        2004); NaN when images are smaller than the window */
+    double ms_ssim;  /**< MS-SSIM (csctrl_ms_ssim()), mean over images and channels; NaN when images
+                        are smaller than CSCTRL_MS_SSIM_LEAST */
+    double cosine;   /**< mean of <z, f(g(z))> */
+    double accuracy; /**< nearest subspace, components fitted on training features only */
+    double knn;      /**< accuracy of `eval.neighbours` nearest training features */
+    double probe;    /**< accuracy of logistic regression fitted on training features */
+    double rate_z;   /**< R(Z) */
+    double rate_zhat;                   /**< R(Zhat) */
     double reduction_z;                 /**< dR(Z | labels) */
     double reduction_zhat;              /**< dR(Zhat | labels) */
     double distance;                    /**< dR(Z, Zhat) */
@@ -100,8 +104,8 @@ CSCTRL_API void csctrl_labels_free(int64_t **labels);
 /** All figures.
  *
  * @param model    Borrowed.
- * @param train    Borrowed. Components are fitted on its features (at most `eval.fit_count`
- * images).
+ * @param train    Borrowed. Components and classifiers are fitted on its features (at most
+ * `eval.fit_count` images).
  * @param test     Borrowed. Held-out images (at most `eval.count`).
  * @param figures  Written.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE when a data set does not fit the model; CSCTRL_E_MISMATCH when

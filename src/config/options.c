@@ -163,9 +163,14 @@ static const csctrl_option table[] = {
 
     INT("eval.count", "10000", 1, MANY, "images", "Held-out images that eval uses at most."),
     INT("eval.fit_count", "10000", 1, MANY, "images",
-        "Training images on whose features the subspaces are fitted at most."),
+        "Training images on whose features subspaces and classifiers are fitted at most."),
     INT("eval.components", "10", 1, 4096, "",
         "Principal components a class of the nearest-subspace classifier."),
+    INT("eval.neighbours", "5", 1, 10000, "",
+        "Training features that vote on the class of a held-out one (k-NN accuracy)."),
+    REAL("eval.probe_l2", "0.0001", 1e-12, 1e6, "",
+         "Weight decay of the linear probe: half of it times the squared weights is added to the "
+         "mean cross-entropy."),
     INT("eval.batch", "256", 1, 100000, "images", "Images at once in eval, encode and decode."),
 };
 

@@ -109,6 +109,11 @@ done:
     return status;
 }
 
+csctrl_status ct_folder_list(ct_members *members, const char *root)
+{
+    return walk(members, root, "", 0);
+}
+
 csctrl_status ct_folder_open(ct_source *source, const ct_source_request *request)
 {
     static const ct_source_ops ops = {
@@ -120,6 +125,6 @@ csctrl_status ct_folder_open(ct_source *source, const ct_source_request *request
     source->data = members;
     source->ops = &ops;
     source->kind = "folder";
-    CT_TRY(walk(members, source->path, "", 0));
+    CT_TRY(ct_folder_list(members, source->path));
     return ct_members_settle(members, source, request, '/');
 }

@@ -35,6 +35,9 @@ typedef struct ct_members {
 csctrl_status ct_members_add(ct_members *members, const char *path, ct_member **member);
 csctrl_status ct_members_add_folder(ct_members *members, const char *path);
 
+/* Every image file of a folder, at any depth. */
+csctrl_status ct_folder_list(ct_members *members, const char *root);
+
 const char *ct_member_name(const ct_members *members, int64_t index);
 
 /* Sort, give classes and parts, report and drop what is broken, and fill the source's counts,

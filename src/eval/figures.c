@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "csctrl/eval.h"
 #include "csctrl/npy.h"
+#include "csctrl/score.h"
 #include "eval/measures.h"
 #include "model/model.h"
 
@@ -255,6 +256,9 @@ static csctrl_status add_batch(csctrl_model *model, held_out *h, const ct_tensor
     if (xhat.shape[2] >= CT_SSIM_WINDOW)
         CT_TRY(csctrl_ssim(batch, &xhat, h->quality));
     figures->ssim += xhat.shape[2] >= CT_SSIM_WINDOW ? sum_of(h->quality, n) : NAN;
+    if (xhat.shape[2] >= CSCTRL_MS_SSIM_LEAST)
+        CT_TRY(csctrl_ms_ssim(batch, &xhat, h->quality));
+    figures->ms_ssim += xhat.shape[2] >= CSCTRL_MS_SSIM_LEAST ? sum_of(h->quality, n) : NAN;
     for (int64_t i = 0; i < csctrl_tensor_count(&z); i++)
         figures->cosine += (double)((float *)z.data)[i] * (double)((float *)zhat.data)[i];
     for (int l = 0; l < figures->layers; l++)
@@ -278,37 +282,63 @@ static csctrl_status stream_figures(csctrl_model *model, held_out *h, csctrl_fig
     h->x.z.shape[0] = h->zhat.shape[0] = figures->images;
     figures->psnr /= n;
     figures->ssim /= n;
+    figures->ms_ssim /= n;
     figures->cosine /= n;
     for (int l = 0; l < figures->layers; l++)
         figures->sparsity[l] /= n;
     return CSCTRL_OK;
 }
 
-/* Share of held-out images whose nearest subspace is their class's. */
-static csctrl_status accuracy_figure(csctrl_model *model, csctrl_dataset *train, const held_out *h,
-                                     int classes, double *accuracy)
+/* Share of held-out images with the right class. */
+static double share_right(const held_out *h, const int64_t *predicted)
 {
-    const csctrl_config *config = csctrl_model_config(model);
-    const int64_t fit_count = csctrl_config_int(config, "eval.fit_count");
-    const int components = (int)csctrl_config_int(config, "eval.components");
     const int64_t n = h->x.z.shape[0];
-    features f = {0};
+    int64_t right = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        right += predicted[i] == h->x.labels[i];
+    return (double)right / (double)n;
+}
+
+static csctrl_status nearest_subspaces(const csctrl_config *config, const features *train,
+                                       const ct_tensor *z, int classes, int64_t *predicted)
+{
+    const int components = (int)csctrl_config_int(config, "eval.components");
     csctrl_subspaces *subspaces = NULL;
     csctrl_status st;
-    int64_t right = 0;
-    int64_t *nearest = ct_calloc((size_t)n, sizeof *nearest);
 
-    CT_GOTO(st, nearest != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
-    CT_GOTO(st, encode_dataset(model, train, fit_count, &f));
-    CT_GOTO(st, csctrl_subspaces_fit(&subspaces, &f.z, f.labels, classes, components));
-    CT_GOTO(st, csctrl_subspaces_classify(subspaces, &h->x.z, nearest));
-    for (int64_t i = 0; i < n; i++)
-        right += nearest[i] == h->x.labels[i];
-    *accuracy = (double)right / (double)n;
+    CT_GOTO(st, csctrl_subspaces_fit(&subspaces, &train->z, train->labels, classes, components));
+    st = csctrl_subspaces_classify(subspaces, z, predicted);
 done:
     csctrl_subspaces_destroy(&subspaces);
+    return st;
+}
+
+/* The classifiers, all on the same training features. */
+static csctrl_status accuracy_figures(csctrl_model *model, csctrl_dataset *train, const held_out *h,
+                                      int classes, csctrl_figures *figures)
+{
+    const csctrl_config *config = csctrl_model_config(model);
+    const double l2 = csctrl_config_real(config, "eval.probe_l2");
+    const ct_tensor *z = &h->x.z;
+    features f = {0};
+    csctrl_status st;
+    int64_t *predicted = ct_calloc((size_t)z->shape[0], sizeof *predicted);
+
+    CT_GOTO(st, predicted != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
+    CT_GOTO(st, encode_dataset(model, train, csctrl_config_int(config, "eval.fit_count"), &f));
+    CT_GOTO(st, nearest_subspaces(config, &f, z, classes, predicted));
+    figures->accuracy = share_right(h, predicted);
+
+    const int64_t wanted = csctrl_config_int(config, "eval.neighbours"), n = f.z.shape[0];
+    CT_GOTO(st, csctrl_knn_classify(&f.z, f.labels, classes, (int)(wanted < n ? wanted : n), z,
+                                    predicted));
+    figures->knn = share_right(h, predicted);
+    CT_GOTO(st, csctrl_linear_probe_classify(&f.z, f.labels, classes, l2, z, predicted));
+    figures->probe = share_right(h, predicted);
+done:
     features_destroy(&f);
-    ct_free(nearest);
+    ct_free(predicted);
     return st;
 }
 
@@ -367,7 +397,7 @@ csctrl_status csctrl_evaluate(csctrl_model *model, csctrl_dataset *train, csctrl
     CT_GOTO(st, held_out_create(&h, model, test));
     CT_GOTO(st, stream_figures(model, &h, figures));
     CT_GOTO(st, ct_eval_rates(model->ex, &h.x.z, &h.zhat, h.x.labels, classes, eps2, figures));
-    CT_GOTO(st, accuracy_figure(model, train, &h, classes, &figures->accuracy));
+    CT_GOTO(st, accuracy_figures(model, train, &h, classes, figures));
 done:
     held_out_destroy(&h);
     return st;

@@ -14,6 +14,9 @@ enum { CT_SSIM_WINDOW = 11 }; /* pixels; smaller images have no SSIM */
  * least `side`. */
 csctrl_status ct_eval_expect_pair(const ct_tensor *a, const ct_tensor *b, int64_t side);
 
+/* E_INVALID unless all n labels are in 0..classes-1. */
+csctrl_status ct_eval_expect_labels(const int64_t *labels, int64_t n, int classes);
+
 /* The five rates of the figures, in nats (SPEC 3). z, zhat: f32[n, d] on the host, n >= 1; labels:
  * n numbers in 0..classes-1, an empty class contributes nothing. E_NUMERIC when a feature is not
  * finite, E_SHAPE, E_DTYPE, E_INVALID (a label), E_NOMEM; the figures are then unchanged. */

@@ -274,17 +274,17 @@ static const char *descr_of(csctrl_dtype dtype)
     return NULL;
 }
 
-/* Dict padded with blanks so that the elements start at a multiple of 64; returns that start. */
-static size_t write_header(const csctrl_tensor *tensor, char out[256])
+/* The dict is padded with blanks. */
+size_t ct_npy_header(const ct_tensor *tensor, char out[CT_NPY_HEADER_MAX])
 {
     enum { PREFIX = MAGIC_SIZE + 4 };
-    int n = snprintf(out + PREFIX, 256 - PREFIX,
+    int n = snprintf(out + PREFIX, CT_NPY_HEADER_MAX - PREFIX,
                      "{'descr': '%s', 'fortran_order': False, 'shape': (", descr_of(tensor->dtype));
 
     for (int i = 0; i < tensor->ndim; i++)
-        n += snprintf(out + PREFIX + n, (size_t)(256 - PREFIX - n), "%s%lld", i > 0 ? ", " : "",
-                      (long long)tensor->shape[i]);
-    n += snprintf(out + PREFIX + n, (size_t)(256 - PREFIX - n), "%s), }",
+        n += snprintf(out + PREFIX + n, (size_t)(CT_NPY_HEADER_MAX - PREFIX - n), "%s%lld",
+                      i > 0 ? ", " : "", (long long)tensor->shape[i]);
+    n += snprintf(out + PREFIX + n, (size_t)(CT_NPY_HEADER_MAX - PREFIX - n), "%s), }",
                   tensor->ndim == 1 ? "," : "");
     const size_t start = (PREFIX + (size_t)n + 1 + ALIGN - 1) / ALIGN * ALIGN;
     memset(out + PREFIX + n, ' ', start - PREFIX - (size_t)n);
@@ -299,13 +299,13 @@ static size_t write_header(const csctrl_tensor *tensor, char out[256])
 
 csctrl_status csctrl_npy_write(const char *path, const csctrl_tensor *tensor)
 {
-    char header[256], shape[96];
+    char header[CT_NPY_HEADER_MAX], shape[96];
     const size_t bytes = ct_tensor_bytes(tensor);
 
     if (descr_of(tensor->dtype) == NULL || (tensor->data == NULL && bytes > 0))
         return ct_fail(CSCTRL_E_INVALID, "%s: expected a tensor with data, found %s", path,
                        ct_tensor_text(tensor, shape));
-    const size_t start = write_header(tensor, header);
+    const size_t start = ct_npy_header(tensor, header);
     unsigned char *file = ct_alloc(start + bytes);
     if (file == NULL)
         return CSCTRL_E_NOMEM;

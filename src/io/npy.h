@@ -11,4 +11,10 @@
 csctrl_status ct_npy_parse(const void *data, size_t size, const char *name, ct_tensor *tensor,
                            size_t *offset);
 
+enum { CT_NPY_HEADER_MAX = 256 };
+
+/* Header of a file of the tensor, whose dtype npy knows; returns its length, a multiple of 64,
+ * where the elements start. */
+size_t ct_npy_header(const ct_tensor *tensor, char out[CT_NPY_HEADER_MAX]);
+
 #endif

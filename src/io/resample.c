@@ -30,22 +30,38 @@ static double keys(double x)
     return 0.0;
 }
 
-static void fill_weights(kernel *k, int position, double scale, double *real)
+int ct_resample_weights(int in, double start, double scale, int position, int *first,
+                        double *weights)
 {
     const double filter_scale = scale < 1.0 ? 1.0 : scale, support = 2.0 * filter_scale;
-    const double center = k->start + (position + 0.5) * scale;
-    int first = (int)(center - support + 0.5), last = (int)(center + support + 0.5);
+    const double center = start + (position + 0.5) * scale;
+    int from = (int)(center - support + 0.5), last = (int)(center + support + 0.5);
     double sum = 0.0;
 
-    first = first < 0 ? 0 : first;
-    last = last > k->in ? k->in : last;
-    const int count = last - first;
-    for (int i = 0; i < count; i++) {
-        real[i] = keys((i + first - center + 0.5) * (1.0 / filter_scale));
-        sum += real[i];
+    from = from < 0 ? 0 : from;
+    last = last > in ? in : last;
+    for (int i = 0; i < last - from; i++) {
+        weights[i] = keys((i + from - center + 0.5) * (1.0 / filter_scale));
+        sum += weights[i];
     }
+    for (int i = 0; i < last - from && sum != 0.0; i++)
+        weights[i] /= sum;
+    *first = from;
+    return last - from;
+}
+
+int ct_resample_taps(double scale)
+{
+    return (int)ceil(2.0 * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
+}
+
+static void fill_weights(kernel *k, int position, double scale, double *real)
+{
+    int first;
+    const int count = ct_resample_weights(k->in, k->start, scale, position, &first, real);
+
     for (int i = 0; i < count; i++) {
-        const double w = (sum != 0.0 ? real[i] / sum : real[i]) * (1 << PRECISION);
+        const double w = real[i] * (1 << PRECISION);
         k->weight[(size_t)position * (size_t)k->taps + (size_t)i] =
             (int32_t)(w < 0.0 ? w - 0.5 : w + 0.5);
     }
@@ -64,7 +80,7 @@ static csctrl_status kernel_make(kernel *k, int in, double start, double extent,
         return CSCTRL_OK;
     kernel_free(k);
     *k = (kernel){.in = in, .out = out, .start = start, .extent = extent};
-    k->taps = (int)ceil(2.0 * (scale < 1.0 ? 1.0 : scale)) * 2 + 1;
+    k->taps = ct_resample_taps(scale);
     k->first = ct_alloc((size_t)out * sizeof *k->first);
     k->count = ct_alloc((size_t)out * sizeof *k->count);
     k->weight = ct_calloc((size_t)out * (size_t)k->taps, sizeof *k->weight);

@@ -39,4 +39,11 @@ csctrl_status ct_resampler_run(ct_resampler *resampler, const ct_region *in, int
                                uint8_t *planes);
 void ct_resampler_free(ct_resampler *resampler);
 
+/* The weights themselves: of output `position` of an axis of `in` pixels, of which the part that
+ * begins at `start` is reduced by `scale`. They add up to 1, belong to the pixels from *first on,
+ * and are at most ct_resample_taps(scale); returns how many. */
+int ct_resample_weights(int in, double start, double scale, int position, int *first,
+                        double *weights);
+int ct_resample_taps(double scale);
+
 #endif

@@ -1,0 +1,62 @@
+# score and stats without Inception weights: pairs, names of what is missing, refusals.
+mkdir a b c
+for i in 1 2 3; do
+    image "$square_png" a/$i.png
+    image "$square_png" b/$i.png
+done
+expect 0 score a b
+silent
+says '^scores of A against B, the reference$'
+says '^  A  a: 3 images$'
+says '^  PSNR of pairs, dB +100\.00$'
+says '^  SSIM of pairs +1\.0000$'
+says '^  missing: FID, KID, Inception score, .*no weights given \(--inception FILE'
+says_not '^  FID|MS-SSIM of pairs'
+expect 0 score a b --json -o scores.json
+silent
+says '"psnr": 100\.0'
+says '"recipe": null'
+same out scores.json
+complains 2 'scores\.json.*(exists|there)' score a b -o scores.json
+expect 0 score a b -o scores.json --force
+
+# A JPEG of the same name and size is a pair too; an archive is what its folder is.
+image "$grey_jpg" b/2.JPEG
+rm b/2.png
+expect 0 score a b
+says '^  PSNR of pairs, dB +[0-9]+\.[0-9]{2}$'
+says_not ' 100\.00$'
+sed '/^  [AB] /d' out >folder
+tar cf b.tar -C b .
+tar czf b.tar.gz -C b .
+for archive in b.tar b.tar.gz; do
+    expect 0 score a $archive
+    sed '/^  [AB] /d' out >archive
+    same archive folder
+done
+
+# Nothing to compute, and why.
+image "$square_png" c/1.png
+complains 2 'nothing to compute: .*no weights given.*3 images against 1' score a c
+image "$square_png" c/2.png
+image "$square_png" c/4.png
+complains 2 'names differ: 3\.png and 4\.png' score a c
+mv c/4.png c/3.png
+image "$one_jpg" c/3.jpg
+rm c/3.png
+complains 2 'sizes differ: 3\.png' score a c
+
+complains 2 'none: no such folder or archive' score a none
+mkdir empty
+complains 2 'empty: expected image files' score a empty
+complains 2 'no\.npz' score a no.npz
+printf 'no zip' >bad.npz
+complains 2 'bad\.npz: expected an \.npz file' score a bad.npz
+complains 2 '\-\-resize: expected clean or pytorch' score a b --inception x --resize lanczos
+complains 2 'none\.safetensors' score a b --inception none.safetensors
+printf 'no tensors at all' >bad.safetensors
+complains 2 'bad\.safetensors' score a b --inception bad.safetensors
+complains 2 'expected -o FILE\.npz' stats a
+complains 2 'ends in \.npz' stats a -o a.txt --inception x
+complains 2 'expected --inception FILE' stats a -o a.npz
+missing a.npz

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# peers.sh SOURCE TEST PROGRAM - csctrl's scores against pytorch-fid and torch-fidelity, from a random
+# network on. Needs build/peers of scripts/setup_peers.sh; exit status 77 where that is not there.
+set -euo pipefail
+source=$(realpath "$1") test=$(realpath "$2") program=$(realpath "$3")
+python=$source/build/peers/bin/python
+peers=$source/tests/inception/peers.py convert=$source/scripts/convert_inception.py
+"$python" -c 'import pytorch_fid.fid_score, torch_fidelity' 2>/dev/null || {
+    echo "skipped: no pytorch-fid and torch-fidelity; scripts/setup_peers.sh installs them"
+    exit 77
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# key FILE PATH...: a value of a JSON file.
+key() {
+    "$python" -c 'import functools, json, sys
+print(functools.reduce(lambda o, k: o[k], sys.argv[2:], json.load(open(sys.argv[1]))))' "$@"
+}
+
+# close A B TOLERANCE: relative.
+close() {
+    echo "$1 against $2"
+    "$python" -c 'import sys; a, b, t = map(float, sys.argv[1:]); sys.exit(not abs(a - b) <= t * abs(b))' "$@" ||
+        fail "$1 is not within $3 of $2"
+}
+
+"$python" "$peers" network .
+"$python" "$peers" images .
+"$python" "$peers" scores .
+
+echo "== converter"
+"$python" "$convert" network.pth no.safetensors 2>err && fail "weights of another hash were taken"
+grep -q 'expected SHA-256 6726825d' err || fail "the refusal does not name the hash"
+[ ! -e no.safetensors ] || fail "a refused file was written"
+"$python" "$convert" --unpinned random network.pth network.safetensors
+
+echo "== library"
+"$test"
+
+echo "== statistics for pytorch-fid"
+"$program" stats b -o b.npz --inception network.safetensors --resize pytorch 2>err
+grep -q 'fewer than the 2048 features' err || fail "stats does not warn of few images"
+"$python" "$peers" statistics b.npz
+
+echo "== folders, mixed sizes and grey: pytorch-fid's own way of reading and resizing"
+"$program" score a b --inception network.safetensors --resize pytorch -o score.json >out 2>err
+cat out
+expected=$("$python" "$peers" fid network.pth a b 2>/dev/null | tail -n 1)
+close "$(key score.json scores frechet_distance_unpinned)" "$expected" 1e-4
+grep -q 'FID' <(grep -v 'not the weights of FID' out) && fail "unpinned weights are called FID"
+grep -q '"fid"\|"kid"' score.json && fail "unpinned weights are called FID in JSON"
+"$program" score a b.npz --inception network.safetensors --resize pytorch -o against.json >out 2>err
+close "$(key against.json scores frechet_distance_unpinned)" "$(key score.json scores frechet_distance_unpinned)" 1e-9
+grep -q 'missing: KID' out || fail "score does not say what statistics lack"
+"$program" score a b.npz --inception network.safetensors 2>err && fail "another recipe was taken"
+grep -q 'another recipe' err || fail "the refusal does not speak of the recipe"
+"$program" score a b --fid-only --inception network.safetensors --resize pytorch --json >only.json 2>err
+close "$(key only.json scores frechet_distance_unpinned)" "$(key score.json scores frechet_distance_unpinned)" 1e-9
+
+echo "== names: the same weights as if they were the published ones"
+"$python" - <<PY
+import importlib.util, torch
+spec = importlib.util.spec_from_file_location("convert", "$convert")
+convert = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(convert)
+convert.write("named.safetensors", torch.load("network.pth"), convert.PINNED)
+PY
+"$program" score a b --inception named.safetensors >out 2>err
+grep -q '^  FID  ' out && grep -q '^  KID, 100 subsets of 24 ' out && grep -q '^  Inception score, 10 splits' out ||
+    fail "pinned weights are not called FID: $(cat out)"
+
+echo "== eval: reconstructions and samples apart"
+cat >tiny.yaml <<'YAML'
+data: {kind: synthetic, size: 16, synthetic_count: 96}
+model: {layers: 8x4s2p1 16x4s2p1 16x4s1p0}
+train: {batch: 16, batches: 2, pictures: 4}
+eval: {count: 16, fit_count: 64, components: 4}
+YAML
+"$program" train tiny.yaml --out run --quiet
+"$program" eval run --inception named.safetensors >out 2>err
+cat out
+grep -q '^reconstructions of 16 held-out images, against these images$' out || fail "no heading of reconstructions"
+grep -q '^  rFID  ' out || fail "no rFID"
+grep -q '^16 samples (4 components a class, seed 0), against the 16 held-out images$' out || fail "no heading of samples"
+grep -q '^  FID  ' out || fail "no FID of samples"
+saved=run/scores-step-00000002.json
+[ "$(key "$saved" reconstructions images)" = 16 ] && key "$saved" samples scores fid && key "$saved" inception resize ||
+    fail "the recipe was not saved"
+echo passed

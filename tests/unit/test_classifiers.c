@@ -1,0 +1,97 @@
+/* test_classifiers.c - nearest neighbours and the linear probe against SciPy. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "csctrl/score.h"
+#include "support/expect.h"
+#include "support/feature_pair.h"
+
+enum { CLASSES = 3 };
+
+typedef struct labelled {
+    feature_pair f;
+    csctrl_tensor a, b;
+    int64_t labels[NA], found[NB];
+} labelled;
+
+/* The class of a row is the place of the largest of its first three numbers. */
+static void prepare(labelled *l)
+{
+    fill_features(&l->f);
+    l->a = rows_of(l->f.a, NA);
+    l->b = rows_of(l->f.b, NB);
+    for (int i = 0; i < NA; i++) {
+        l->labels[i] = 0;
+        for (int c = 1; c < CLASSES; c++)
+            if (l->f.a[i * D + c] > l->f.a[i * D + l->labels[i]])
+                l->labels[i] = c;
+    }
+}
+
+static void test_nearest_neighbours_are_those_of_numpy(void **state)
+{
+    static const int64_t expected[NB] = {2, 0, 2, 0, 0, 1, 1, 2, 2, 0, 1, 2, 0, 0, 2,
+                                         2, 2, 0, 2, 2, 0, 0, 1, 0, 2, 1, 1, 0, 0, 1};
+    labelled l;
+
+    (void)state;
+    prepare(&l);
+    expect_ok(csctrl_knn_classify(&l.a, l.labels, CLASSES, 5, &l.b, l.found));
+    assert_memory_equal(l.found, expected, sizeof expected);
+    /* Its own nearest neighbour is itself. */
+    int64_t own[NA];
+    expect_ok(csctrl_knn_classify(&l.a, l.labels, CLASSES, 1, &l.a, own));
+    assert_memory_equal(own, l.labels, sizeof own);
+}
+
+static void test_linear_probe_is_the_minimum_of_scipy(void **state)
+{
+    static const int64_t expected[NB] = {2, 2, 2, 0, 0, 1, 1, 1, 2, 0, 1, 2, 0, 0, 2,
+                                         2, 2, 0, 2, 0, 0, 0, 1, 0, 2, 0, 1, 0, 0, 1};
+    labelled l;
+
+    (void)state;
+    prepare(&l);
+    expect_ok(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 0.01, &l.b, l.found));
+    assert_memory_equal(l.found, expected, sizeof expected);
+    int64_t own[NA], right = 0;
+    expect_ok(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1e-6, &l.a, own));
+    for (int i = 0; i < NA; i++)
+        right += own[i] == l.labels[i];
+    assert_true(right == NA); /* the classes are linear functions of the features */
+}
+
+static void test_misuse_is_told(void **state)
+{
+    labelled l;
+
+    (void)state;
+    prepare(&l);
+    expect_fail(csctrl_knn_classify(&l.a, l.labels, CLASSES, NA + 1, &l.b, l.found),
+                CSCTRL_E_INVALID, "expected 1..40, found 41");
+    expect_fail(csctrl_knn_classify(&l.a, l.labels, 2, 1, &l.b, l.found), CSCTRL_E_INVALID,
+                "expected labels in 0..1, found 2");
+    expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 0, &l.b, l.found),
+                CSCTRL_E_INVALID, "l2 > 0");
+    l.f.a[5] = NAN;
+    expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
+                CSCTRL_E_NUMERIC, "not finite");
+    l.b.shape[1] = 2;
+    expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
+                CSCTRL_E_SHAPE, "features to classify");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nearest_neighbours_are_those_of_numpy),
+        cmocka_unit_test(test_linear_probe_is_the_minimum_of_scipy),
+        cmocka_unit_test(test_misuse_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
