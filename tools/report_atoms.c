@@ -6,7 +6,7 @@
 
 #include "report.h"
 
-enum { COLUMNS = 16, ATOMS_MAX = 128, MEAN_OF = 256 };
+enum { COLUMNS = 16, WIDTH = 960, ATOMS_MAX = 128, MEAN_OF = 256 };
 
 /* Each image by its own largest absolute value, 0 in the middle. */
 static void scale_each(csctrl_tensor *x)
@@ -149,7 +149,6 @@ static int show_layer(report *r, int layer)
     if (csctrl_model_get_layer(r->model, layer, &l) != CSCTRL_OK)
         return cli_fail_status(CSCTRL_E_IO);
     const int shown = l.atoms < ATOMS_MAX ? l.atoms : ATOMS_MAX;
-    /* Atoms of images that are neither grey nor colour have no look of their own. */
     if (layer == 0)
         code = first_atoms(r, &tiles);
     else
@@ -160,9 +159,13 @@ static int show_layer(report *r, int layer)
         snprintf(name, sizeof name, "atoms-%d", layer + 1);
         report_raw(r, "<h3>Layer %d</h3>", layer + 1);
         report_figure(r);
-        const int side = (int)tiles.shape[3];
-        code = report_show(
-            r, &(report_grid){name, &tiles, COLUMNS, side < 48 ? 48 / side : 1, NULL, NULL});
+        const int side = (int)tiles.shape[3], whole = WIDTH / COLUMNS - 2;
+        const int scale = side <= whole / 2    ? whole / side
+                          : side < REPORT_TILE ? REPORT_TILE / side
+                                               : 1;
+        const int fitting = WIDTH / (side * scale + 2);
+        const int columns = fitting > COLUMNS ? COLUMNS : fitting > 1 ? fitting : 1;
+        code = report_show(r, &(report_grid){name, &tiles, columns, scale, NULL, NULL});
         report_caption(r, "%d of %d atoms, %d x %d pixels each%s.", shown, l.atoms, side, side,
                        layer == 0 ? ", as they are in the dictionary"
                                   : ", projected to pixels through the decoder");

@@ -77,13 +77,14 @@ static void draw_axes(report *r, const axis *x, const axis *y)
 }
 
 static void draw_series(report *r, const report_series *s, const axis *x, const axis *y,
-                        const char *colour)
+                        const char *colour, bool dashed)
 {
     const size_t every = s->count / POINTS_MAX + 1;
     size_t drawn = 0;
     double last[2] = {0.0, 0.0};
 
-    report_raw(r, "<polyline fill=\"none\" stroke-width=\"1.6\" stroke=\"%s\" points=\"", colour);
+    report_raw(r, "<polyline fill=\"none\" stroke-width=\"1.6\" stroke=\"%s\"%s points=\"", colour,
+               dashed ? " stroke-dasharray=\"5 3\"" : "");
     for (size_t i = 0; i < s->count; i++) {
         if (!isfinite(s->y[i]) || (i % every != 0 && i + 1 != s->count))
             continue;
@@ -139,7 +140,7 @@ void report_draw(report *r, const report_chart *chart)
                    "stroke-dasharray=\"3 3\"/>",
                    place_x(&x, chart->mark), place_x(&x, chart->mark), TOP, HEIGHT - BOTTOM);
     for (size_t s = 0; s < chart->count; s++)
-        draw_series(r, &chart->series[s], &x, &y, colours[s % 2]);
+        draw_series(r, &chart->series[s], &x, &y, colours[s % 2], s % 2 == 1);
     draw_names(r, chart, colours);
     report_raw(r, "</svg>\n");
 }

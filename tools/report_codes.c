@@ -5,7 +5,7 @@
 
 #include "report.h"
 
-enum { IMAGES = 6, MAPS = 11, ALONE = 10, SCALE_OF = 256, CELL_WIDTH = 5, CELL_HEIGHT = 20 };
+enum { IMAGES = 6, MAPS = 11, ALONE = 10, CELL_WIDTH = 5, CELL_HEIGHT = 20 };
 
 static int encode_layer(report *r, const csctrl_tensor *x, int layer, const csctrl_layer_info *l,
                         csctrl_tensor *codes)
@@ -144,12 +144,12 @@ static int show_codes(report *r, const csctrl_tensor *x, const int64_t *position
     if (l.out_size > 1)
         report_caption(r,
                        "%lld held-out images and their codes, %d x %d each, of the atoms with the "
-                       "largest mean absolute code. %.1f %% of this layer's codes are zero.",
+                       "largest mean absolute code. %.1f%% of this layer's codes are zero.",
                        (long long)x->shape[0], l.out_size, l.out_size, 100.0 * zeros);
     else
         report_caption(r,
                        "Codes of all %d atoms, one a column, of the same %lld images, with their "
-                       "classes. %.1f %% of this layer's codes are zero.",
+                       "classes. %.1f%% of this layer's codes are zero.",
                        l.atoms, (long long)x->shape[0], 100.0 * zeros);
     cli_tensor_free(&codes);
     return code;
@@ -160,7 +160,7 @@ static void sparsity_table(report *r)
     report_raw(r, "<table><tr><th>layer</th><th>zero codes</th><th></th></tr>");
     for (int i = 0; i < r->figures.layers; i++)
         report_raw(r,
-                   "<tr><td>%d</td><td>%.1f %%</td><td style=\"text-align:left\"><span "
+                   "<tr><td>%d</td><td>%.1f%%</td><td style=\"text-align:left\"><span "
                    "class=\"bar\" style=\"width:%.1frem\"></span></td></tr>",
                    i + 1, 100.0 * r->figures.sparsity[i], 12.0 * r->figures.sparsity[i]);
     report_raw(r,

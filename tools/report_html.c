@@ -24,14 +24,16 @@ static const char *const style =
     "font:16px/1.45 system-ui,sans-serif}"
     "h1{font-size:1.6rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin-top:2.2rem;"
     "border-top:1px solid var(--line);padding-top:.8rem}h3{font-size:1rem;margin:.8rem 0 .2rem}"
-    "figure{margin:1rem 0}figcaption{color:var(--faint);font-size:.88rem;max-width:46rem}"
+    "figure{margin:1rem "
+    "0}figcaption{color:var(--faint);font-size:.88rem;max-width:46rem;margin-top:.3rem}"
     ".wide{overflow-x:auto}.row{display:flex;flex-wrap:wrap;gap:1rem}"
     "svg{display:block;font:12px system-ui,sans-serif;fill:currentColor}"
     "svg.chart{width:22rem;max-width:100%;height:auto}image{image-rendering:pixelated}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
     "th,td{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line);"
     "white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}"
-    "pre{overflow-x:auto;font-size:.8rem}nav a{margin-right:.8rem}a{color:var(--one)}"
+    "pre{overflow-x:auto;font-size:.8rem}nav{display:flex;flex-wrap:wrap;gap:.2rem "
+    ".9rem}.row>*{min-width:0}a{color:var(--one)}"
     ".warn{border-left:4px solid var(--two);padding:.4rem .8rem;margin:1rem 0}"
     ".bar{display:inline-block;height:.7em;background:var(--one)}";
 

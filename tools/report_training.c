@@ -101,7 +101,8 @@ static void draw_all(report *r, const table *t)
     report_raw(r, "</div>");
     report_caption(
         r,
-        "From metrics.jsonl, %zu logged steps. PSNR and cosine: means over %lld held-out images, "
+        "From metrics.jsonl, %zu logged steps. PSNR and cosine: means over at most %lld held-out "
+        "images, "
         "where they were measured. Objective: its value on the training batch at the encoder's "
         "move, which raises it, and at the decoder's, which lowers it. A dashed line marks the "
         "step of the model that this report is about, where the run went on.",
