@@ -30,7 +30,7 @@ static const char *const style =
     "svg{display:block;font:12px system-ui,sans-serif;fill:currentColor}"
     "svg.chart{width:22rem;max-width:100%;height:auto}image{image-rendering:pixelated}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}"
-    "th,td{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line);"
+    "th,td{padding:.15rem .45rem;text-align:right;border-bottom:1px solid var(--line);"
     "white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0}"
     "pre{overflow-x:auto;font-size:.8rem}nav{display:flex;flex-wrap:wrap;gap:.2rem "
     ".9rem}.row>*{min-width:0}a{color:var(--one)}"

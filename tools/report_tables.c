@@ -104,7 +104,7 @@ int report_layer_table(report *r)
 {
     csctrl_layer_info l;
 
-    report_raw(r, "<h3>Layers</h3><div class=\"wide\"><table><tr><th>layer</th><th>kind</th>"
+    report_raw(r, "<h3>Layers</h3><div class=\"wide\"><table><tr><th>layer</th>"
                   "<th>dictionary</th><th>stride</th><th>pad</th><th>codes</th><th>steps</th>"
                   "<th>lambda</th><th>mu</th><th>eta</th><th>parameters</th><th>encode MAC</th>"
                   "<th>decode MAC</th></tr>");
@@ -116,10 +116,10 @@ int report_layer_table(report *r)
         cli_count_text((double)l.encode_macs, encode);
         cli_count_text((double)l.decode_macs, decode);
         report_raw(r,
-                   "<tr><td>%d</td><td>%s</td><td>%d x %d x %d x %d</td><td>%d</td><td>%d</td>"
+                   "<tr><td>%d</td><td>%d x %d x %d x %d</td><td>%d</td><td>%d</td>"
                    "<td>%d x %d x %d</td><td>%d</td><td>%.4g</td><td>%.4g</td><td>%.3g</td>"
                    "<td>%s</td><td>%s</td><td>%s</td></tr>",
-                   i + 1, l.kind, l.atoms, l.channels, l.kernel, l.kernel, l.stride, l.pad, l.atoms,
+                   i + 1, l.atoms, l.channels, l.kernel, l.kernel, l.stride, l.pad, l.atoms,
                    l.out_size, l.out_size, l.steps, l.lambda, l.mu, l.eta, parameters, encode,
                    decode);
     }
