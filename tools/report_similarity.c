@@ -13,6 +13,7 @@ typedef struct ordered {
     int64_t position[MOST];
     int64_t label[MOST];
     int count;
+    int scale; /* of the picture on the page: few images are shown larger */
 } ordered;
 
 static int by_label(const void *a, const void *b)
@@ -41,6 +42,7 @@ static int order(const report *r, ordered *o)
         o->position[i] = rows[i][1];
     }
     o->count = count;
+    o->scale = MOST / count;
     free(rows);
     return CLI_OK;
 }
@@ -92,7 +94,7 @@ static means fill(const report *r, const ordered *o, const float *a, const float
 /* Names and borders of the classes: at most about 12 names. */
 static void put_classes(report *r, const ordered *o)
 {
-    const int n = o->count;
+    const int n = o->count, s = o->scale;
     int classes = 1, index = 0;
 
     for (int i = 1; i < n; i++)
@@ -105,11 +107,11 @@ static void put_classes(report *r, const ordered *o)
             report_raw(r,
                        "<path d=\"M%d %dh%dM%d %dv%d\" stroke=\"#fff\" stroke-opacity=\".5\" "
                        "stroke-width=\".6\"/>",
-                       LEFT, TOP + last, n, LEFT + last, TOP, n);
+                       LEFT, TOP + last * s, n * s, LEFT + last * s, TOP, n * s);
         if (index % every != 0)
             continue;
         report_raw(r, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-size=\"11\">", LEFT - 6,
-                   TOP + 0.5 * (first + last) + 4.0);
+                   TOP + 0.5 * (first + last) * s + 4.0);
         char name[16];
         snprintf(name, sizeof name, "%.12s", report_class(r, (int)o->label[first]));
         report_text(r, name);
@@ -139,7 +141,7 @@ static void put_scale(report *r, int n)
 static int show(report *r, const ordered *o, const char *name, const char *title, const float *a,
                 const float *b, means *mean)
 {
-    const int n = o->count;
+    const int n = o->count, side = n * o->scale;
     csctrl_tensor picture;
     char *path = cli_format("%s/%s.png", r->dir, name);
     int code = cli_tensor_alloc(&picture, 3, (const int64_t[]){3, n, n});
@@ -157,12 +159,12 @@ static int show(report *r, const ordered *o, const char *name, const char *title
                    "<div><h3>%s</h3><div class=\"wide\"><svg width=\"%d\" height=\"%d\" "
                    "viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\"><image x=\"%d\" y=\"%d\" "
                    "width=\"%d\" height=\"%d\" href=\"",
-                   title, LEFT + n + 4, TOP + n + BOTTOM, LEFT + n + 4, TOP + n + BOTTOM, name,
-                   LEFT, TOP, n, n);
+                   title, LEFT + side + 4, TOP + side + BOTTOM, LEFT + side + 4,
+                   TOP + side + BOTTOM, name, LEFT, TOP, side, side);
         code = report_embed(r, path);
         report_raw(r, "\"/>");
         put_classes(r, o);
-        put_scale(r, n);
+        put_scale(r, side);
         report_raw(r, "</svg></div></div>\n");
         r->pictures++;
     }
