@@ -60,20 +60,26 @@ static double place_y(const axis *a, double y)
 
 static void draw_axes(report *r, const axis *x, const axis *y)
 {
-    for (double v = y->low; v <= y->high + 0.5 * y->step; v += y->step) {
-        const double at = place_y(y, v);
+    const int rows = (int)lround((y->high - y->low) / y->step);
+    const double first = ceil(x->low / x->step);
+    const int columns = (int)floor(x->high / x->step * (1.0 + 1e-12)) - (int)first;
+
+    for (int i = 0; i <= rows; i++) {
+        const double v = y->low + i * y->step, at = place_y(y, v);
         report_raw(r,
                    "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--line)\"/>"
                    "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>",
                    LEFT, WIDTH - RIGHT, at, at, LEFT - 6, at + 4.0,
                    fabs(v) < 1e-9 * y->step ? 0.0 : v);
     }
-    for (double v = ceil(x->low / x->step) * x->step; v <= x->high * (1.0 + 1e-12); v += x->step)
+    for (int i = 0; i <= columns; i++) {
+        const double v = (first + i) * x->step;
         report_raw(r,
                    "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"currentColor\"/>"
                    "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>",
                    place_x(x, v), place_x(x, v), HEIGHT - BOTTOM, HEIGHT - BOTTOM + 4,
                    place_x(x, v), HEIGHT - BOTTOM + 17, v);
+    }
 }
 
 static void draw_series(report *r, const report_series *s, const axis *x, const axis *y,

@@ -218,7 +218,7 @@ static int regenerate(report *r, const csctrl_tensor *x, const csctrl_tensor *z,
 {
     csctrl_layer_info l;
     csctrl_tensor codes = {.data = NULL};
-    double each[ALONE];
+    double each[ALONE] = {0.0};
 
     if (csctrl_model_get_layer(r->model, layer, &l) != CSCTRL_OK)
         return cli_fail_status(CSCTRL_E_IO);

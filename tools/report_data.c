@@ -151,7 +151,7 @@ static void choose_classes(report *r)
         with_images += csctrl_subspaces_count(r->subspaces, k) >= 0;
     const int most = with_images < REPORT_CLASSES_MAX ? with_images : REPORT_CLASSES_MAX;
     for (int k = 0; k < r->classes && r->shown_count < most; k++)
-        if (csctrl_subspaces_count(r->subspaces, k) >= 0 &&
+        if (most > 0 && csctrl_subspaces_count(r->subspaces, k) >= 0 &&
             seen++ == r->shown_count * with_images / most)
             r->shown[r->shown_count++] = k;
 }
