@@ -52,6 +52,8 @@ int report_features(const report *r, const report_set *set, const int64_t *posit
 int report_images_alloc(const report *r, csctrl_tensor *x, int64_t count);
 int report_decode(const report *r, const csctrl_tensor *z, csctrl_tensor *x); /* x allocated */
 const char *report_class(const report *r, int label);
+/* The same, cut to `most` bytes where a character ends. */
+void report_class_label(const report *r, int label, size_t most, char out[REPORT_LABEL]);
 
 /* --- report_html.c */
 void report_begin(report *r);

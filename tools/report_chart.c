@@ -3,7 +3,7 @@
 
 #include "report.h"
 
-enum { WIDTH = 360, HEIGHT = 220, LEFT = 62, RIGHT = 14, TOP = 26, BOTTOM = 40 };
+enum { WIDTH = 360, HEIGHT = 220, LEFT = 72, RIGHT = 14, TOP = 26, BOTTOM = 40 };
 enum { TICKS = 5, POINTS_MAX = 1000 };
 
 typedef struct axis {

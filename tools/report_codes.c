@@ -117,8 +117,7 @@ static int show_cells(report *r, const csctrl_tensor *codes, const int64_t *posi
             ((float *)rows.data)[i * CELL_HEIGHT * width + j] =
                 is_signed ? share : 2.0f * share - 1.0f;
         }
-        snprintf(labels[i], REPORT_LABEL, "%.14s",
-                 report_class(r, (int)r->held.labels[positions[i]]));
+        report_class_label(r, (int)r->held.labels[positions[i]], 14, labels[i]);
     }
     snprintf(name, sizeof name, "codes-%d", layer + 1);
     if (code == CLI_OK)

@@ -280,3 +280,14 @@ const char *report_class(const report *r, int label)
 {
     return csctrl_dataset_class_name(r->fit.data, label);
 }
+
+void report_class_label(const report *r, int label, size_t most, char out[REPORT_LABEL])
+{
+    const char *name = report_class(r, label);
+    size_t n = strlen(name);
+
+    if (n > most)
+        for (n = most; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;) /* within a character */
+            n--;
+    snprintf(out, REPORT_LABEL, "%.*s", (int)n, name);
+}

@@ -128,7 +128,7 @@ int report_samples(report *r)
 
     report_section(r, "samples", "Samples of each class");
     for (int i = 0; i < r->shown_count; i++)
-        snprintf(labels[i], sizeof labels[i], "%.10s", report_class(r, r->shown[i]));
+        report_class_label(r, r->shown[i], 10, labels[i]);
     if (code == CLI_OK)
         code = draw_samples(r, &z);
     if (code == CLI_OK)

@@ -112,8 +112,8 @@ static void put_classes(report *r, const ordered *o)
             continue;
         report_raw(r, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-size=\"11\">", LEFT - 6,
                    TOP + 0.5 * (first + last) * s + 4.0);
-        char name[16];
-        snprintf(name, sizeof name, "%.12s", report_class(r, (int)o->label[first]));
+        char name[REPORT_LABEL];
+        report_class_label(r, (int)o->label[first], 12, name);
         report_text(r, name);
         report_raw(r, "</text>");
     }

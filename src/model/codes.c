@@ -6,7 +6,7 @@
 
 /* One piece of a batch on the host, pixel by pixel as a device has it. */
 typedef struct piece {
-    float *pixels; /* [batch, oh, ow, atoms] */
+    float *pixels; /* [n, oh, ow, atoms] */
     int64_t atoms, area;
 } piece;
 
@@ -27,13 +27,14 @@ static csctrl_status expect_codes(const csctrl_model *m, int layer, const csctrl
     return CSCTRL_OK;
 }
 
-static csctrl_status piece_create(piece *p, const csctrl_model *m, int layer)
+static csctrl_status piece_create(piece *p, const csctrl_model *m, int layer, int64_t total)
 {
     const ct_geom *g = &m->layers[layer].conv.geom;
 
     p->atoms = g->atoms;
     p->area = (int64_t)g->oh * g->ow;
-    p->pixels = ct_calloc((size_t)(m->batch * p->area), (size_t)p->atoms * sizeof(float));
+    p->pixels =
+        ct_calloc((size_t)(ct_piece(m, total, 0) * p->area), (size_t)p->atoms * sizeof(float));
     return p->pixels != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
 }
 
@@ -78,7 +79,7 @@ csctrl_status csctrl_model_encode_layer(csctrl_model *model, const csctrl_tensor
 
     CT_TRY(ct_tensor_expect(x, "images x", CSCTRL_F32, 4, images));
     CT_TRY(expect_codes(model, layer, x, codes));
-    CT_GOTO(st, piece_create(&p, model, layer));
+    CT_GOTO(st, piece_create(&p, model, layer, codes->shape[0]));
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
         const int64_t n = ct_piece(model, x->shape[0], at);
         const ct_tensor *found;
@@ -103,7 +104,7 @@ csctrl_status csctrl_model_decode_to_layer(csctrl_model *model, const csctrl_ten
 
     CT_TRY(ct_tensor_expect(z, "features z", CSCTRL_F32, 2, (const int64_t[]){-1, d}));
     CT_TRY(expect_codes(model, layer, z, codes));
-    CT_GOTO(st, piece_create(&p, model, layer));
+    CT_GOTO(st, piece_create(&p, model, layer, codes->shape[0]));
     for (int64_t at = 0; at < z->shape[0]; at += model->batch) {
         const int64_t n = ct_piece(model, z->shape[0], at);
         const ct_tensor *found;
@@ -141,7 +142,7 @@ csctrl_status csctrl_model_decode_from_layer(csctrl_model *model, int layer,
 
     CT_TRY(ct_tensor_expect(x, "images x", CSCTRL_F32, 4, images));
     CT_TRY(expect_codes(model, layer, x, codes));
-    CT_GOTO(st, piece_create(&p, model, layer));
+    CT_GOTO(st, piece_create(&p, model, layer, codes->shape[0]));
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
         const int64_t n = ct_piece(model, x->shape[0], at);
         float *out = (float *)x->data + at * width;

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "io/events.h"
 
-enum { CODES_OF = 32, PICTURE_MAX = 1 << 28 }; /* images; bytes */
+enum { CODES_OF = 16, PICTURE_MAX = 1 << 28 }; /* images; bytes */
 
 void ct_board_begin(ct_board *board, const csctrl_config *config, int64_t first_step)
 {

@@ -70,3 +70,18 @@ silent
 
 echo x >file
 complains 2 'file is a file' report generic -o file
+
+# Names of classes are text, not HTML, and are cut between characters.
+image "$square_png" square.png
+image "$colour_jpg" colour.jpg
+for n in 1 2 3 4 5 6; do
+    mkdir -p 'set/a<b>&' "set/$(printf '\303\251\303\251\303\251\303\251\303\251\303\251\303\251x')"
+    cp square.png "set/a<b>&/$n.png"
+    cp colour.jpg "set/$(printf '\303\251\303\251\303\251\303\251\303\251\303\251\303\251x')/$n.jpg"
+done
+expect 0 train tiny.yaml --out named --quiet --set data.kind=folder --set data.path=set --set data.holdout=0.5 \
+    --set train.batch=2 --set train.batches=1
+expect 0 report named
+grep -q '<h3>Class a&lt;b&gt;&amp;</h3>' named/report/report.html || fail 'the class was not escaped'
+grep -q "$(printf '>\303\251\303\251\303\251\303\251\303\251</text>')" named/report/report.html ||
+    fail 'the name of the class was not cut between characters'
