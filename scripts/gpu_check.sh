@@ -28,7 +28,8 @@ mkdir -p "$results"
 if [ -d /usr/local/cuda ]; then
     export PATH=$PATH:/usr/local/cuda/bin LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/local/cuda/lib64
 fi
-options=(-DCSCTRL_WITH_CUDA=ON -DCSCTRL_WITH_CPU=OFF -DCSCTRL_WITH_LAPACK=OFF -DCSCTRL_WITH_IMAGES=OFF -DCSCTRL_WITH_MPI=OFF)
+options=(-DCSCTRL_WITH_CUDA=ON -DCSCTRL_WITH_CPU=OFF -DCSCTRL_WITH_LAPACK=OFF -DCSCTRL_WITH_IMAGES=OFF -DCSCTRL_WITH_MPI=OFF
+         -DCSCTRL_WITH_TENSORBOARD=OFF)
 if [ -n "${1:-}" ]; then
     root=$PWD/$build-root
     mkdir -p "$root"

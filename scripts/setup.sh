@@ -6,11 +6,11 @@ set -euo pipefail
 packages=(gcc libc6-dev cmake ninja-build pkg-config
     libdnnl-dev libopenblas-openmp-dev liblapacke-dev
     libjpeg62-turbo-dev libpng-dev zlib1g-dev libarchive-dev
-    libyaml-dev libjansson-dev librandom123-dev libcmocka-dev
+    libyaml-dev libjansson-dev libprotobuf-c-dev protobuf-c-compiler librandom123-dev libcmocka-dev
     dataset-fashion-mnist)
 if [ "${1:-}" = dev ]; then
     packages+=(g++ python3 python3-torch libopenmpi-dev openmpi-bin iproute2 clang-14 clang-format-14 clang-tidy-14
-        libclang-rt-14-dev libomp-14-dev doxygen)
+        libclang-rt-14-dev libomp-14-dev doxygen chromium python3-venv)
 fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then

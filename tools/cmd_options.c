@@ -225,6 +225,8 @@ static void print_man(void)
     printf(".SH FILES\n");
     man_item("RUN/config.yaml", "the config in effect");
     man_item("RUN/metrics.jsonl", "one JSON object a logged step");
+    man_item("RUN/events.out.tfevents.*", "the same for TensorBoard");
+    man_item("RUN/report/report.html", "what csctrl report writes");
     man_item("RUN/pictures/step-N.png", "held-out images beside their regenerations");
     man_item("RUN/checkpoints/step-N/", "model and training state");
 }

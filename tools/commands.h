@@ -11,6 +11,7 @@ extern const cli_command cli_reconstruct;
 extern const cli_command cli_encode;
 extern const cli_command cli_decode;
 extern const cli_command cli_sample;
+extern const cli_command cli_report;
 extern const cli_command cli_info;
 extern const cli_command cli_score;
 extern const cli_command cli_stats;

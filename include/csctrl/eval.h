@@ -81,6 +81,25 @@ CSCTRL_API csctrl_status csctrl_subspaces_classify(const csctrl_subspaces *subsp
 CSCTRL_API csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspaces, int class_label,
                                                  uint64_t seed, csctrl_tensor *z);
 
+/** Components kept of a class, at most as many as were asked for; -1 for an empty class and for one
+ * that does not exist. Threading: any number of threads on one fit. Allocates: nothing. */
+CSCTRL_API int csctrl_subspaces_count(const csctrl_subspaces *subspaces, int class_label);
+
+/** One principal component of a class, the leading one first.
+ *
+ * @param component  0..csctrl_subspaces_count() - 1.
+ * @param mean       Written. f32[d], the mean of the class's features. May be NULL.
+ * @param direction  Written. f32[d], of unit length; its sign means nothing. May be NULL.
+ * @param deviation  Written. Standard deviation of the features along the direction. May be NULL.
+ * @return CSCTRL_OK; CSCTRL_E_INVALID (an empty class, no such class or component);
+ * CSCTRL_E_SHAPE; CSCTRL_E_DTYPE.
+ * Threading: any number of threads on one fit.   Allocates: nothing.   Source: SPEC 5.
+ */
+CSCTRL_API csctrl_status csctrl_subspaces_component(const csctrl_subspaces *subspaces,
+                                                    int class_label, int component,
+                                                    csctrl_tensor *mean, csctrl_tensor *direction,
+                                                    double *deviation);
+
 /** Encode a whole data set (or `limit` images; 0 = all).
  *
  * With a limit, images are drawn from all over the data set (one from each of `limit` equal

@@ -157,6 +157,44 @@ CSCTRL_API csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_t
 CSCTRL_API csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z,
                                              csctrl_tensor *x);
 
+/** Codes of one encoder layer: what the sparse coding of its input gives, before the layer's norm.
+ *
+ * @param x      Borrowed. f32[n, c, h, w], as in csctrl_model_encode().
+ * @param layer  0..layers-1, from the image.
+ * @param codes  Written. f32[n, atoms, out_size, out_size] of csctrl_layer_info.
+ * @return CSCTRL_OK; CSCTRL_E_INVALID (no such layer); CSCTRL_E_SHAPE or CSCTRL_E_DTYPE if x or
+ * codes does not match the model; CSCTRL_E_NUMERIC if a code is not finite; CSCTRL_E_NOMEM. On
+ * error codes is unspecified and the model unchanged. Threading: as csctrl_model_encode().
+ * Allocates: one batch of codes, freed before return. Source: SPEC 1.
+ */
+CSCTRL_API csctrl_status csctrl_model_encode_layer(csctrl_model *model, const csctrl_tensor *x,
+                                                   int layer, csctrl_tensor *codes);
+
+/** Decode down to one layer: the codes that the decoder's layer `layer` is given when it decodes z.
+ *
+ * Those of the last layer are z itself.
+ *
+ * @param z      Borrowed. f32[n, d].
+ * @param layer  0..layers-1, from the image.
+ * @param codes  Written. f32[n, atoms, out_size, out_size] of csctrl_layer_info.
+ * @return, Threading, Allocates as csctrl_model_encode_layer().   Source: SPEC 2.
+ */
+CSCTRL_API csctrl_status csctrl_model_decode_to_layer(csctrl_model *model, const csctrl_tensor *z,
+                                                      int layer, csctrl_tensor *codes);
+
+/** Decode from one layer on: the image that the decoder's layers `layer` to 0 make of these codes.
+ *
+ * After csctrl_model_decode_to_layer() of the same layer it gives what csctrl_model_decode() does.
+ *
+ * @param layer  0..layers-1, from the image.
+ * @param codes  Borrowed. f32[n, atoms, out_size, out_size] of csctrl_layer_info.
+ * @param x      Written. f32[n, c, h, w] in [-1, 1].
+ * @return, Threading, Allocates as csctrl_model_encode_layer().   Source: SPEC 2.
+ */
+CSCTRL_API csctrl_status csctrl_model_decode_from_layer(csctrl_model *model, int layer,
+                                                        const csctrl_tensor *codes,
+                                                        csctrl_tensor *x);
+
 /** Regenerate an image file: read x, then z = f(x), then write g(z) as PNG.
  *
  * @param model     Borrowed.

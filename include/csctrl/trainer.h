@@ -4,6 +4,7 @@
  * RUN/config.yaml              effective config
  * RUN/manifest.json            versions, CPU features, threads, seed, data fingerprint
  * RUN/metrics.jsonl            one object a logged step
+ * RUN/events.out.tfevents.*    the same for TensorBoard
  * RUN/pictures/step-N.png      held-out inputs beside their regenerations
  * RUN/checkpoints/step-N/      model.safetensors, state.safetensors, manifest.json; `latest` and
  * `best` name one each

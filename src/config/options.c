@@ -159,6 +159,8 @@ static const csctrl_option table[] = {
     INT("train.checkpoint_every", "100", 0, MANY, "batches",
         "Checkpoint every so many and at the end; 0 is at the end only."),
     INT("train.keep_last", "2", 1, 1000, "", "Checkpoints to keep, besides the best."),
+    BOOL("train.tensorboard", "true",
+         "Also write events for TensorBoard, where csctrl was built with them."),
     BOOL("train.keep_best", "true", "Keep the checkpoint with the highest held-out PSNR."),
 
     INT("eval.count", "10000", 1, MANY, "images", "Held-out images that eval uses at most."),

@@ -42,3 +42,23 @@ csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspaces, int cla
     (void)z;
     return not_built();
 }
+
+int csctrl_subspaces_count(const csctrl_subspaces *subspaces, int class_label)
+{
+    (void)subspaces;
+    (void)class_label;
+    return -1;
+}
+
+csctrl_status csctrl_subspaces_component(const csctrl_subspaces *subspaces, int class_label,
+                                         int component, csctrl_tensor *mean,
+                                         csctrl_tensor *direction, double *deviation)
+{
+    (void)subspaces;
+    (void)class_label;
+    (void)component;
+    (void)mean;
+    (void)direction;
+    (void)deviation;
+    return not_built();
+}

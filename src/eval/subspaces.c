@@ -348,3 +348,39 @@ csctrl_status csctrl_subspaces_sample(const csctrl_subspaces *subspaces, int cla
     ct_free(sample);
     return CSCTRL_OK;
 }
+
+int csctrl_subspaces_count(const csctrl_subspaces *subspaces, int class_label)
+{
+    if (class_label < 0 || class_label >= subspaces->classes || subspaces->count[class_label] == 0)
+        return -1;
+    return subspaces->kept[class_label];
+}
+
+static csctrl_status give(const double *row, int d, const char *what, csctrl_tensor *out)
+{
+    if (out == NULL)
+        return CSCTRL_OK;
+    CT_TRY(ct_tensor_expect(out, what, CSCTRL_F32, 1, (const int64_t[]){d}));
+    for (int j = 0; j < d; j++)
+        ((float *)out->data)[j] = (float)row[j];
+    return CSCTRL_OK;
+}
+
+csctrl_status csctrl_subspaces_component(const csctrl_subspaces *subspaces, int class_label,
+                                         int component, csctrl_tensor *mean,
+                                         csctrl_tensor *direction, double *deviation)
+{
+    const csctrl_subspaces *s = subspaces;
+    const int kept = csctrl_subspaces_count(s, class_label);
+    const int64_t at = (int64_t)class_label * s->components + component;
+
+    if (component < 0 || component >= kept)
+        return ct_fail(CSCTRL_E_INVALID,
+                       "component: expected one of the %d of class %d, found number %d",
+                       kept < 0 ? 0 : kept, class_label, component);
+    CT_TRY(give(s->mean + (int64_t)class_label * s->d, s->d, "mean", mean));
+    CT_TRY(give(s->basis + at * s->d, s->d, "direction", direction));
+    if (deviation != NULL)
+        *deviation = s->deviation[at];
+    return CSCTRL_OK;
+}

@@ -52,17 +52,12 @@ void ct_decoder_grad_declare(csctrl_model *model, ct_decoder_grad *grad)
     }
 }
 
-csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_mode mode,
-                                 const ct_tensor *z, ct_tensor *xhat)
+csctrl_status ct_decoder_down(csctrl_model *model, ct_decoder_pass *pass, ct_mode mode, int from,
+                              int to, const ct_tensor *code, const ct_tensor **below)
 {
     const ct_ops *ops = model->ex->ops;
-    const ct_tensor *code = &pass->code;
 
-    if (pass->code.shape[1] > 1)
-        CT_TRY(ops->to_nhwc(model->ex, z, &pass->code));
-    else
-        pass->code.data = z->data; /* one pixel: both orders are the same */
-    for (int l = model->arch.depth - 1; l >= 1; l--) {
+    for (int l = from; l > to; l--) {
         ct_layer *layer = &model->layers[l];
         ct_decoder_layer_pass *p = &pass->layers[l];
         CT_TRY(ops->synthesis(model->ex, ct_layer_synthesis(layer, model->arch.tied), code, &p->s));
@@ -70,9 +65,35 @@ csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_
         CT_TRY(ops->act(model->ex, CT_RELU, 0.0, &p->h, &p->h));
         code = &p->h;
     }
+    *below = code;
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_decoder_image(csctrl_model *model, const ct_tensor *code, ct_tensor *xhat)
+{
+    const ct_ops *ops = model->ex->ops;
+
     CT_TRY(ops->synthesis(model->ex, ct_layer_synthesis(&model->layers[0], model->arch.tied), code,
                           xhat));
     return ops->act(model->ex, CT_TANH, 0.0, xhat, xhat);
+}
+
+csctrl_status ct_decoder_code(csctrl_model *model, ct_decoder_pass *pass, const ct_tensor *z)
+{
+    if (pass->code.shape[1] > 1)
+        return model->ex->ops->to_nhwc(model->ex, z, &pass->code);
+    pass->code.data = z->data; /* one pixel: both orders are the same */
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_mode mode,
+                                 const ct_tensor *z, ct_tensor *xhat)
+{
+    const ct_tensor *code;
+
+    CT_TRY(ct_decoder_code(model, pass, z));
+    CT_TRY(ct_decoder_down(model, pass, mode, model->arch.depth - 1, 0, &pass->code, &code));
+    return ct_decoder_image(model, code, xhat);
 }
 
 /* *code: what layer l was given, computed again where it is not the decoder's input. */

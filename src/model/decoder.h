@@ -32,6 +32,13 @@ void ct_decoder_grad_declare(csctrl_model *model, ct_decoder_grad *grad);
 csctrl_status ct_decoder_forward(csctrl_model *model, ct_decoder_pass *pass, ct_mode mode,
                                  const ct_tensor *z, ct_tensor *xhat);
 
+/* Its three parts. z to the last layer's codes, pass->code; the codes of layer `from` to those of
+ * layer `to` <= from, in the pass; those of layer 0 to the image. */
+csctrl_status ct_decoder_code(csctrl_model *model, ct_decoder_pass *pass, const ct_tensor *z);
+csctrl_status ct_decoder_down(csctrl_model *model, ct_decoder_pass *pass, ct_mode mode, int from,
+                              int to, const ct_tensor *code, const ct_tensor **below);
+csctrl_status ct_decoder_image(csctrl_model *model, const ct_tensor *code, ct_tensor *xhat);
+
 /* From dxhat (destroyed) and the forward's xhat: gradients of the decoder's parameters accumulate.
  * z is a constant. done (NULL: none) is called after each layer. */
 csctrl_status ct_decoder_backward(csctrl_model *model, ct_decoder_pass *pass, ct_decoder_grad *grad,

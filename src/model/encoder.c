@@ -104,6 +104,21 @@ static csctrl_status codes_forward(csctrl_model *model, int l, const ct_tensor *
     return model->ex->ops->analysis(model->ex, &layer->conv, x, &pass->z[0]);
 }
 
+/* h of layer l from its codes, which it may lie upon. */
+static csctrl_status h_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode, int l)
+{
+    ct_layer *layer = &model->layers[l];
+    ct_encoder_layer_pass *p = &pass->layers[l];
+    const ct_tensor *c = codes(model, pass, l);
+
+    if (layer->has_norm)
+        CT_TRY(ct_batchnorm_forward(model->ex, &layer->norm, mode, c, &p->h, &p->norm));
+    if (layer->has_act)
+        CT_TRY(model->ex->ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(),
+                                   layer->has_norm ? &p->h : c, &p->h));
+    return CSCTRL_OK;
+}
+
 csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode,
                                  const ct_tensor *x, ct_tensor *z, const ct_encoder_watch *watch)
 {
@@ -111,28 +126,33 @@ csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_
 
     pass->x = x;
     for (int l = 0; l < model->arch.depth; l++) {
-        ct_layer *layer = &model->layers[l];
-        ct_encoder_layer_pass *p = &pass->layers[l];
-        const ct_tensor *c = codes(model, pass, l);
-        CT_TRY(codes_forward(model, l, x, &p->csc));
+        CT_TRY(codes_forward(model, l, x, &pass->layers[l].csc));
         if (watch != NULL && watch->zeros != NULL) {
-            const ct_tensor seen = ct_tensor_head(c, watch->count);
+            const ct_tensor seen = ct_tensor_head(codes(model, pass, l), watch->count);
             double found = 0.0;
             CT_TRY(ops->count_zeros(model->ex, &seen, &found));
             watch->zeros[l] += found;
         }
-        if (layer->has_norm)
-            CT_TRY(ct_batchnorm_forward(model->ex, &layer->norm, mode, c, &p->h, &p->norm));
-        if (layer->has_act)
-            CT_TRY(ops->act(model->ex, CT_LEAKY_RELU, leaky_slope(), layer->has_norm ? &p->h : c,
-                            &p->h));
-        x = &p->h;
+        CT_TRY(h_forward(model, pass, mode, l));
+        x = &pass->layers[l].h;
         if (watch != NULL && watch->keep != NULL && watch->keep->weight[l] != 0.0)
             CT_TRY(ops->axpby(model->ex, 1.0, x, 0.0, &watch->keep->h[l]));
     }
     if (is_spatial(model))
         CT_TRY(ops->to_nchw(model->ex, x, &pass->flat));
     return ops->sphere(model->ex, &pass->flat, z, &pass->length);
+}
+
+csctrl_status ct_encoder_codes(csctrl_model *model, ct_encoder_pass *pass, const ct_tensor *x,
+                               int layer, const ct_tensor **found)
+{
+    for (int l = 0; l < layer; l++) {
+        CT_TRY(codes_forward(model, l, x, &pass->layers[l].csc));
+        CT_TRY(h_forward(model, pass, CT_MODE_EVAL, l));
+        x = &pass->layers[l].h;
+    }
+    *found = codes(model, pass, layer);
+    return codes_forward(model, layer, x, &pass->layers[layer].csc);
 }
 
 /* *h: h of layer l, computed again where it is not the codes. */

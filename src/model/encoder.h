@@ -55,6 +55,10 @@ void ct_encoder_grad_declare(csctrl_model *model, ct_encoder_grad *grad);
 csctrl_status ct_encoder_forward(csctrl_model *model, ct_encoder_pass *pass, ct_mode mode,
                                  const ct_tensor *x, ct_tensor *z, const ct_encoder_watch *watch);
 
+/* The codes of one layer in eval mode; *found lies in the pass until its next use. */
+csctrl_status ct_encoder_codes(csctrl_model *model, ct_encoder_pass *pass, const ct_tensor *x,
+                               int layer, const ct_tensor **found);
+
 /* From dz [n, d] and the forward's z. learn: gradients of the encoder's parameters accumulate. dx:
  * written; NULL: not wanted. goal (NULL: none), of all layers but the last, adds its own gradient.
  * done (NULL: none) is called after each layer. */

@@ -18,7 +18,7 @@ csctrl_status ct_put(ct_exec *ex, const float *rows, int64_t count, ct_tensor *t
     return CSCTRL_OK;
 }
 
-static csctrl_status get(csctrl_model *m, const ct_tensor *from, int64_t count, float *rows)
+csctrl_status ct_get(csctrl_model *m, const ct_tensor *from, int64_t count, float *rows)
 {
     if (from->dtype == CSCTRL_F32)
         return m->ex->ops->download(m->ex, rows, from->data, (size_t)count * sizeof(float));
@@ -28,8 +28,8 @@ static csctrl_status get(csctrl_model *m, const ct_tensor *from, int64_t count, 
     return CSCTRL_OK;
 }
 
-static csctrl_status expect_finite(const char *what, const float *rows, int64_t count,
-                                   int64_t first_row, int64_t width)
+csctrl_status ct_expect_finite(const char *what, const float *rows, int64_t count,
+                               int64_t first_row, int64_t width)
 {
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(rows[i]))
@@ -57,8 +57,7 @@ static csctrl_status expect_pair(const csctrl_model *m, const csctrl_tensor *x,
     return CSCTRL_OK;
 }
 
-/* Images in the piece of the batch's size that begins at `at`. */
-static int64_t piece(const csctrl_model *m, int64_t total, int64_t at)
+int64_t ct_piece(const csctrl_model *m, int64_t total, int64_t at)
 {
     return total - at < m->batch ? total - at : m->batch;
 }
@@ -73,15 +72,15 @@ csctrl_status csctrl_model_encode(csctrl_model *model, const csctrl_tensor *x, c
     memset(model->zeros, 0, sizeof model->zeros);
     memset(model->codes, 0, sizeof model->codes);
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
-        const int64_t n = piece(model, x->shape[0], at);
+        const int64_t n = ct_piece(model, x->shape[0], at);
         float *out = (float *)z->data + at * d;
         CT_TRY(ct_put(model->ex, (const float *)x->data + at * width, n * width, &model->x_nchw));
         CT_TRY(ops->to_nhwc(model->ex, &model->x_nchw, &model->x_nhwc));
         const ct_encoder_watch watch = {.zeros = model->zeros, .count = (int)n};
         CT_TRY(ct_encoder_forward(model, model->infer_encoder, CT_MODE_EVAL, &model->x_nhwc,
                                   &model->z, &watch));
-        CT_TRY(get(model, &model->z, n * d, out));
-        CT_TRY(expect_finite("encode", out, n * d, at, d));
+        CT_TRY(ct_get(model, &model->z, n * d, out));
+        CT_TRY(ct_expect_finite("encode", out, n * d, at, d));
         for (int l = 0; l < model->arch.depth; l++) {
             const ct_geom *g = &model->layers[l].conv.geom;
             model->codes[l] += (double)n * g->oh * g->ow * g->atoms;
@@ -98,14 +97,14 @@ csctrl_status csctrl_model_decode(csctrl_model *model, const csctrl_tensor *z, c
 
     CT_TRY(expect_pair(model, x, z));
     for (int64_t at = 0; at < x->shape[0]; at += model->batch) {
-        const int64_t n = piece(model, x->shape[0], at);
+        const int64_t n = ct_piece(model, x->shape[0], at);
         float *out = (float *)x->data + at * width;
         CT_TRY(ct_put(model->ex, (const float *)z->data + at * d, n * d, &model->z));
         CT_TRY(ct_decoder_forward(model, model->infer_decoder, CT_MODE_EVAL, &model->z,
                                   &model->x_nhwc));
         CT_TRY(ops->to_nchw(model->ex, &model->x_nhwc, &model->x_nchw));
-        CT_TRY(get(model, &model->x_nchw, n * width, out));
-        CT_TRY(expect_finite("decode", out, n * width, at, width));
+        CT_TRY(ct_get(model, &model->x_nchw, n * width, out));
+        CT_TRY(ct_expect_finite("decode", out, n * width, at, width));
     }
     return CSCTRL_OK;
 }

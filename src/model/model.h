@@ -112,8 +112,14 @@ csctrl_status ct_model_write(const csctrl_model *model, const char *path);
  * the tensor, both shapes. */
 csctrl_status ct_model_read(csctrl_model *model, const char *path, bool use_average);
 
-/* infer.c: f32 numbers of the caller to a device tensor, as its dtype. */
+/* infer.c: f32 numbers of the caller to a device tensor, as its dtype, and back. */
 csctrl_status ct_put(ct_exec *ex, const float *rows, int64_t count, ct_tensor *to);
+csctrl_status ct_get(csctrl_model *model, const ct_tensor *from, int64_t count, float *rows);
+/* Images in the piece of the batch's size that begins at `at`. */
+int64_t ct_piece(const csctrl_model *model, int64_t total, int64_t at);
+/* E_NUMERIC names the image: `first_row` and on, `width` numbers each. */
+csctrl_status ct_expect_finite(const char *what, const float *rows, int64_t count,
+                               int64_t first_row, int64_t width);
 
 /* Number of encoder iterations of the power method at the start and after every move. */
 enum { CT_POWER_START = 60, CT_POWER_STEP = 2 };

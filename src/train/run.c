@@ -30,7 +30,8 @@ static csctrl_status log_step(csctrl_trainer *t, const csctrl_progress *p)
         .cosine = p->cosine,
     };
 
-    return ct_rundir_log(t->run_dir, &metrics);
+    CT_TRY(ct_rundir_log(t->run_dir, &metrics));
+    return ct_board_metrics(&t->board, t->run_dir, &metrics);
 }
 
 /* At steps 1, 2, 4, 8 ... and every train.picture_every. */
@@ -44,7 +45,9 @@ static csctrl_status draw(csctrl_trainer *t)
     char *path = ct_rundir_picture(t->run_dir, step);
     if (path == NULL)
         return CSCTRL_E_NOMEM;
-    const csctrl_status status = ct_monitor_picture(&t->monitor, t->model, path);
+    csctrl_status status = ct_monitor_picture(&t->monitor, t->model, path);
+    if (status == CSCTRL_OK)
+        status = ct_board_picture(&t->board, t->run_dir, step, path);
     ct_free(path);
     return status;
 }
@@ -80,6 +83,8 @@ static csctrl_status after_step(csctrl_trainer *t, csctrl_progress *p, bool stop
     best = best && csctrl_config_bool(t->config, "train.keep_best");
     if (p->evaluated || every(t, "train.log_every"))
         CT_TRY(log_step(t, p));
+    if (p->evaluated)
+        CT_TRY(ct_board_layers(&t->board, t->run_dir, t->model, &t->monitor));
     CT_TRY(draw(t));
     if (best || stopping || every(t, "train.checkpoint_every") || t->model->step == t->steps)
         CT_TRY(save(t, best));

@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "csctrl/system.h"
 #include "data/tar.h"
+#include "io/events.h"
 #include "io/pixels.h"
 
 const char *csctrl_version(void)
@@ -43,6 +44,7 @@ static void report_libraries(csctrl_fact_fn fact, void *user)
     fact(user, "jansson", JANSSON_VERSION);
     ct_images_report(fact, user);
     ct_tar_report(fact, user);
+    ct_events_report(fact, user);
 }
 
 void csctrl_system_report(csctrl_fact_fn fact, void *user)

@@ -1,5 +1,4 @@
-/* trainer.c - one run: data, game, optimizer, in the order of SPEC 4. What a run writes is run.c's.
- */
+/* trainer.c - one run: data, game, optimizer, in the order of SPEC 4. What it writes: run.c. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -88,6 +87,7 @@ static csctrl_status start_loader(csctrl_trainer *t)
     ct_loader_options options;
     size_t bytes = 0;
 
+    ct_board_begin(&t->board, t->config, t->model->step + 1);
     ct_loader_options_read(&options, t->config, &t->ranks, t->model->step);
     CT_TRY(ct_loader_create(&t->loader, t->train, &options));
     t->ring = ct_loader_ring(t->loader, &bytes);
@@ -364,6 +364,7 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
         t->model->ex->ops->unpin(t->model->ex, t->ring);
     ct_loader_destroy(&t->loader);
     ct_monitor_destroy(&t->monitor);
+    ct_board_close(&t->board);
     ct_trainer_destroy_model(t);
     csctrl_dataset_close(&t->test);
     csctrl_dataset_close(&t->train);

@@ -6,6 +6,7 @@
 
 #include "csctrl/trainer.h"
 #include "data/loader.h"
+#include "train/board.h"
 #include "train/maximin.h"
 #include "train/monitor.h"
 #include "train/optim.h"
@@ -24,6 +25,7 @@ struct csctrl_trainer {
     void *ring;   /* the loader's, where it is pinned */
     void *record; /* of a batch's work, where the backend keeps one */
     ct_monitor monitor;
+    ct_board board;
     unsigned char *copy; /* host memory for the largest parameter, where there are several ranks */
     char *run_dir;       /* NULL: keeps nothing on disk */
     int lock;            /* of run_dir, -1: none */

@@ -154,6 +154,42 @@ static void test_reconstruct_file(void **state)
     tiny_free(&x);
 }
 
+/* Down to a layer, on from there, and the same layer's codes. */
+typedef struct layer_case {
+    csctrl_model *model;
+    csctrl_tensor x, z, codes;
+} layer_case;
+
+static csctrl_status through_layer(void *user)
+{
+    layer_case *c = user;
+    csctrl_status status = csctrl_model_decode_to_layer(c->model, &c->z, 0, &c->codes);
+
+    if (status == CSCTRL_OK)
+        status = csctrl_model_decode_from_layer(c->model, 0, &c->codes, &c->x);
+    return status == CSCTRL_OK ? csctrl_model_encode_layer(c->model, &c->x, 0, &c->codes) : status;
+}
+
+static void test_layer(void **state)
+{
+    csctrl_config *config = tiny_config(NULL);
+    layer_case c = {.x = tiny_images(3, 1, 1), .z = tiny_features(3, 8)};
+    csctrl_layer_info l;
+
+    (void)state;
+    expect_ok(csctrl_model_create(&c.model, config, 4));
+    expect_ok(csctrl_model_get_layer(c.model, 0, &l));
+    c.codes = tiny_features(3, (int64_t)l.atoms * l.out_size * l.out_size);
+    c.codes = csctrl_tensor_view(
+        CSCTRL_F32, 4, (const int64_t[]){3, l.atoms, l.out_size, l.out_size}, c.codes.data);
+    assert_true(torture("model_decode_to_layer, from, encode_layer", through_layer, NULL, &c) > 2);
+    csctrl_model_destroy(&c.model);
+    csctrl_config_destroy(&config);
+    tiny_free(&c.x);
+    tiny_free(&c.z);
+    tiny_free(&c.codes);
+}
+
 static void make_run(const csctrl_config *config, const char *run)
 {
     csctrl_trainer *t = NULL;
@@ -300,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_config, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_model, tiny_memory_folder, temp_remove),
+        cmocka_unit_test(test_layer),
         cmocka_unit_test_setup_teardown(test_reconstruct_file, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_trainer, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_run, tiny_memory_folder, temp_remove),

@@ -261,6 +261,81 @@ static void fails(const csctrl_tensor *z, const int64_t *labels, int classes, in
     assert_non_null(strstr(csctrl_last_error(), message));
 }
 
+/* Mean and standard deviation of class 0 along a direction. */
+static void spread_along(const set *s, const float *mean, const float *direction, double *middle,
+                         double *deviation)
+{
+    double sum = 0.0, squares = 0.0;
+
+    for (int i = 0; i < N; i++) {
+        double along = 0.0;
+        for (int j = 0; j < D && s->labels[i] == 0; j++)
+            along += ((double)s->z[i * D + j] - (double)mean[j]) * (double)direction[j];
+        sum += along;
+        squares += along * along;
+    }
+    *middle = sum / EACH;
+    *deviation = sqrt(squares / EACH);
+}
+
+/* Class 0 spreads 1 : 2 : 3 along axes 0 to 2: its leading direction is near axis 2. */
+static void test_components_are_directions_of_the_class(void **state)
+{
+    static set s;
+    float mean_data[D], direction_data[DIMS][D];
+    const int64_t d = D;
+    double deviation[DIMS], middle, spread;
+    csctrl_tensor mean = csctrl_tensor_view(CSCTRL_F32, 1, &d, mean_data);
+
+    (void)state;
+    make_set(&s, 0.02, 0);
+    csctrl_subspaces *subspaces = fit(&s, N, CLASSES, DIMS);
+    for (int c = 0; c < DIMS; c++) {
+        csctrl_tensor direction = csctrl_tensor_view(CSCTRL_F32, 1, &d, direction_data[c]);
+        assert_int_equal(
+            csctrl_subspaces_component(subspaces, 0, c, &mean, &direction, &deviation[c]),
+            CSCTRL_OK);
+        spread_along(&s, mean_data, direction_data[c], &middle, &spread);
+        assert_true(fabs(middle) < 1e-5 && fabs(spread - deviation[c]) < 1e-5);
+        assert_true(c == 0 || deviation[c] < deviation[c - 1]);
+        for (int b = 0; b <= c; b++) {
+            double dot = 0.0;
+            for (int j = 0; j < D; j++)
+                dot += (double)direction_data[c][j] * (double)direction_data[b][j];
+            assert_true(fabs(dot - (b == c)) < 1e-5);
+        }
+    }
+    assert_true(fabs((double)direction_data[0][2]) > 0.9);
+    csctrl_subspaces_destroy(&subspaces);
+}
+
+static void test_which_components_there_are(void **state)
+{
+    static set s;
+    float mean_data[D];
+    csctrl_tensor mean = csctrl_tensor_view(CSCTRL_F32, 1, (const int64_t[]){D - 1}, mean_data);
+
+    (void)state;
+    make_set(&s, 0.02, 0);
+    csctrl_subspaces *subspaces = fit(&s, N, CLASSES + 1, DIMS);
+    assert_int_equal(csctrl_subspaces_count(subspaces, 0), DIMS);
+    assert_int_equal(csctrl_subspaces_count(subspaces, CLASSES), -1); /* empty */
+    assert_int_equal(csctrl_subspaces_count(subspaces, CLASSES + 1), -1);
+    assert_int_equal(csctrl_subspaces_count(subspaces, -1), -1);
+    assert_int_equal(csctrl_subspaces_component(subspaces, 0, 1, NULL, NULL, NULL), CSCTRL_OK);
+    assert_int_equal(csctrl_subspaces_component(subspaces, 0, DIMS, NULL, NULL, NULL),
+                     CSCTRL_E_INVALID);
+    assert_string_equal(csctrl_last_error(),
+                        "component: expected one of the 3 of class 0, found number 3");
+    assert_int_equal(csctrl_subspaces_component(subspaces, CLASSES, 0, NULL, NULL, NULL),
+                     CSCTRL_E_INVALID);
+    assert_int_equal(csctrl_subspaces_component(subspaces, 0, -1, NULL, NULL, NULL),
+                     CSCTRL_E_INVALID);
+    assert_int_equal(csctrl_subspaces_component(subspaces, 0, 0, &mean, NULL, NULL),
+                     CSCTRL_E_SHAPE);
+    csctrl_subspaces_destroy(&subspaces);
+}
+
 static void test_a_bad_fit_is_refused(void **state)
 {
     static set s;
@@ -365,6 +440,8 @@ int main(void)
         cmocka_unit_test(test_empty_classes_are_never_nearest_and_never_drawn),
         cmocka_unit_test(test_samples_look_like_their_class),
         cmocka_unit_test(test_samples_are_a_function_of_the_seed),
+        cmocka_unit_test(test_components_are_directions_of_the_class),
+        cmocka_unit_test(test_which_components_there_are),
         cmocka_unit_test(test_a_bad_fit_is_refused),
         cmocka_unit_test(test_bad_use_is_refused),
         cmocka_unit_test(test_every_failing_allocation_is_reported),
