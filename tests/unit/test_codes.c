@@ -42,7 +42,7 @@ static csctrl_tensor codes_of(const csctrl_model *m, int layer, int64_t n)
 static const char *const settings[][4] = {
     {"device=ref"},
     {"device=ref", "precision=f64"},
-    {"device=cpu"},
+    {NULL},
     {"device=ref", "model.arch=generic", "model.tied=false"},
     {"device=ref", "model.layers=6x4s2p1 3x3s1p1", "data.channels=3"},
     {"device=ref", "model.steps=4", "model.nonneg=false"},
