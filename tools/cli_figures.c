@@ -51,11 +51,17 @@ static void print_row(const row *r, double value)
         printf("  %-28s %10.*f%s%s\n", r->label, r->digits, value, r->unit[0] ? " " : "", r->unit);
 }
 
-static void print_table(const csctrl_figures *figures, const csctrl_model_info *info,
-                        const char *run)
+static void print_table(const csctrl_figures *figures, const csctrl_model *model, const char *run)
 {
-    printf("figures of %s at step %lld, on %lld held-out images\n", run, (long long)info->step,
+    const double pixels = csctrl_config_real(csctrl_model_config(model), "game.pixel_weight");
+    csctrl_model_info info;
+
+    csctrl_model_get_info(model, &info);
+    printf("figures of %s at step %lld, on %lld held-out images\n", run, (long long)info.step,
            (long long)figures->images);
+    if (pixels != 0.0)
+        printf("trained with a pixel loss (game.pixel_weight %g), which the method has not\n",
+               pixels);
     for (size_t i = 0; i < ROW_COUNT; i++)
         print_row(&rows[i], value_of(figures, &rows[i]));
     printf("  %-28s", "zero codes, layer by layer");
@@ -72,12 +78,13 @@ static json_t *number(double value)
 /* What the figures depend on besides the model and the images. */
 static json_t *recipe(const csctrl_config *config)
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "program", csctrl_version(), "split",
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "program", csctrl_version(), "split",
                      "held-out; classifiers fitted on training images", "fit_count",
                      (json_int_t)csctrl_config_int(config, "eval.fit_count"), "components",
                      (json_int_t)csctrl_config_int(config, "eval.components"), "neighbours",
                      (json_int_t)csctrl_config_int(config, "eval.neighbours"), "probe_l2",
-                     csctrl_config_real(config, "eval.probe_l2"));
+                     csctrl_config_real(config, "eval.probe_l2"), "pixel_weight",
+                     csctrl_config_real(config, "game.pixel_weight"));
 }
 
 static json_t *make_json(const csctrl_figures *figures, const csctrl_model *model, const char *run)
@@ -112,11 +119,9 @@ static void print_line(json_t *figures)
 static int report(csctrl_model *model, const char *run, const csctrl_figures *figures,
                   const cli_generation *g, cli_figures_form form, const char *save)
 {
-    csctrl_model_info info;
     json_t *object = make_json(figures, model, run);
     int code = CLI_OK;
 
-    csctrl_model_get_info(model, &info);
     if (g != NULL) {
         cli_generation_json(g, object);
         cli_scores_warn_few("held-out images", g->held_out);
@@ -129,7 +134,7 @@ static int report(csctrl_model *model, const char *run, const csctrl_figures *fi
         json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         putchar('\n');
     } else {
-        print_table(figures, &info, run);
+        print_table(figures, model, run);
         if (g != NULL)
             cli_generation_print(g);
         if (g != NULL && save != NULL && code == CLI_OK)

@@ -62,8 +62,6 @@ static void put_settings(report *r)
 /* The method has no pixel loss; a run that was given one must not pass for the method. */
 static void put_pixel_weight(report *r)
 {
-    if (csctrl_option_find("game.pixel_weight") == NULL)
-        return;
     const double weight = csctrl_config_real(r->config, "game.pixel_weight");
     if (weight != 0.0)
         report_raw(r,

@@ -85,3 +85,10 @@ expect 0 report named
 grep -q '<h3>Class a&lt;b&gt;&amp;</h3>' named/report/report.html || fail 'the class was not escaped'
 grep -q "$(printf '>\303\251\303\251\303\251\303\251\303\251</text>')" named/report/report.html ||
     fail 'the name of the class was not cut between characters'
+
+# A run that had a pixel loss does not pass for the method.
+expect 0 train tiny.yaml --out hybrid --quiet --set game.pixel_weight=0.5
+expect 0 report hybrid
+grep -q 'Trained with a pixel loss.*game.pixel_weight is 0.5' hybrid/report/report.html || fail 'a pixel loss is not told'
+expect 0 eval hybrid
+says '^trained with a pixel loss .game.pixel_weight 0.5.'
