@@ -27,8 +27,9 @@ static char **arguments;
 static csctrl_trainer *train(const char *comm)
 {
     csctrl_trainer *trainer = NULL;
-    csctrl_config *config = tiny_config("precision=f64", "train.batch=16", "seed=5",
-                                        "game.decoder_sample_weight=2", comm, NULL);
+    csctrl_config *config =
+        tiny_config("precision=f64", "train.batch=16", "seed=5", "game.decoder_sample_weight=2",
+                    "game.decoder_layer_weight=1", "game.pixel_weight=0.5", comm, NULL);
 
     const bool alone = strcmp(comm, "parallel.comm=none") == 0;
     for (int i = 2; i < argument_count; i++)
