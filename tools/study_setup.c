@@ -1,0 +1,208 @@
+/* study_setup.c - the folder of a study: study.json says which study it is, config.yaml with which
+ * settings it began. What does not agree with them is refused. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli_json.h"
+#include "study.h"
+
+#define DEFAULT_CONFIG "fashion-mnist"
+
+const char *study_difference(const csctrl_config *a, const csctrl_config *b, const char *but)
+{
+    const csctrl_option *option;
+
+    for (size_t i = 0; (option = csctrl_option_at(i)) != NULL; i++)
+        if ((but == NULL || strcmp(option->key, but) != 0) &&
+            strcmp(csctrl_config_text(a, option->key), csctrl_config_text(b, option->key)) != 0)
+            return option->key;
+    return NULL;
+}
+
+static bool is_empty(const char *dir)
+{
+    DIR *stream = opendir(dir);
+    const struct dirent *entry;
+    bool empty = true;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL)
+        empty = empty && entry->d_name[0] == '.';
+    if (stream != NULL)
+        closedir(stream);
+    return empty;
+}
+
+/* DIR/study.json: the study's name and the paths of unseen data, which --unseen replaces. */
+static int read_record(study *s, const char *path, bool *begun)
+{
+    json_t *record = json_load_file(path, 0, NULL);
+    const char *name = json_string_value(json_object_get(record, "study"));
+    int code = CLI_OK;
+
+    *begun = record != NULL;
+    if (record == NULL && access(path, F_OK) == 0)
+        code = cli_fail(CLI_USAGE, "%s: expected the JSON of a study; choose another --out", path);
+    else if (record == NULL && !is_empty(s->dir))
+        code = cli_fail(CLI_USAGE,
+                        "%s: expected a new or empty directory or one of a study, found other "
+                        "files; choose another --out",
+                        s->dir);
+    else if (record != NULL && (name == NULL || strcmp(name, s->kind->name) != 0))
+        code = cli_fail(CLI_USAGE, "%s holds the study %s, not %s; choose another --out", s->dir,
+                        name != NULL ? name : "?", s->kind->name);
+    if (code == CLI_OK && s->unseen == NULL)
+        s->unseen = json_incref(json_object_get(record, "unseen"));
+    json_decref(record);
+    return code;
+}
+
+static int write_record(const study *s, const char *path)
+{
+    json_t *record = json_pack("{s:s, s:O?}", "study", s->kind->name, "unseen", s->unseen);
+    char *fresh = cli_format("%s.new", path);
+    const bool written = record != NULL && fresh != NULL &&
+                         json_dump_file(record, fresh, JSON_INDENT(2)) == 0 &&
+                         rename(fresh, path) == 0;
+
+    json_decref(record);
+    free(fresh);
+    return written ? CLI_OK : cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* Has any run been begun? Until then the settings may change: they may have been refused. */
+static bool has_runs(const study *s)
+{
+    char *runs = cli_format("%s/runs", s->dir);
+    DIR *stream = runs != NULL ? opendir(runs) : NULL;
+    const struct dirent *entry;
+    bool found = false;
+
+    while (stream != NULL && !found && (entry = readdir(stream)) != NULL) {
+        char *latest = cli_format("%s/%s/checkpoints/latest", runs, entry->d_name);
+        found = latest != NULL && access(latest, F_OK) == 0;
+        free(latest);
+    }
+    if (stream != NULL)
+        closedir(stream);
+    free(runs);
+    return found;
+}
+
+static int take_unseen(study *s)
+{
+    const char *path;
+
+    for (size_t i = 0; (path = cli_value_at(s->args, "unseen", i)) != NULL; i++) {
+        if (s->unseen == NULL)
+            s->unseen = json_array();
+        json_array_append_new(s->unseen, cli_json_text(path));
+    }
+    return CLI_OK;
+}
+
+static bool sets(const cli_args *args, const char *key)
+{
+    const size_t n = strlen(key);
+
+    for (size_t i = 0; i < args->set_count; i++)
+        if (strncmp(args->sets[i], key, n) == 0 && args->sets[i][n] == '=')
+            return true;
+    return false;
+}
+
+/* CONFIG, or what the study began with, or the default one; then --set. */
+static int load_config(study *s, const char *saved)
+{
+    const char *operand = s->args->count > 1 ? s->args->operands[1] : NULL;
+    const bool goes_on = operand == NULL && saved != NULL;
+    char *path = NULL;
+    int code = CLI_OK;
+
+    if (goes_on)
+        code = cli_config_load(&s->config, saved, s->args);
+    else
+        code = cli_config_find(operand != NULL ? operand : DEFAULT_CONFIG, &path);
+    if (code == CLI_OK && !goes_on)
+        code = cli_config_load(&s->config, path, s->args);
+    free(path);
+    if (code == CLI_OK && !goes_on && !sets(s->args, "train.batches")) {
+        char length[64];
+        snprintf(length, sizeof length, "train.batches=%lld", (long long)s->kind->batches);
+        if (csctrl_config_assign(s->config, length) != CSCTRL_OK)
+            return CLI_USAGE;
+    }
+    if (code == CLI_OK && strcmp(csctrl_config_text(s->config, "parallel.comm"), "none") != 0)
+        code = cli_fail(CLI_USAGE,
+                        "study: expected parallel.comm none, found %s; a study trains "
+                        "by one process",
+                        csctrl_config_text(s->config, "parallel.comm"));
+    return code;
+}
+
+static int expect_same(const study *s, const char *saved)
+{
+    csctrl_config *began = NULL;
+    csctrl_status status = csctrl_config_create(&began);
+    int code = CLI_OK;
+
+    if (status == CSCTRL_OK)
+        status = csctrl_config_load(began, saved);
+    if (status != CSCTRL_OK) {
+        code = cli_fail_status(status);
+    } else {
+        const char *key = study_difference(began, s->config, NULL);
+        const char *variable = key != NULL ? cli_environment_variable(key) : NULL;
+        if (key != NULL)
+            code = cli_fail(
+                CLI_USAGE,
+                "%s: the study began with %s=%s, found %s%s%s; choose another --out, "
+                "or leave CONFIG and --set out to go on",
+                s->dir, key, csctrl_config_text(began, key), csctrl_config_text(s->config, key),
+                variable != NULL ? ", perhaps by " : "", variable != NULL ? variable : "");
+    }
+    csctrl_config_destroy(&began);
+    return code;
+}
+
+/* `saved`: where the config is or comes to be. */
+static int open_config(study *s, const char *saved, bool begun)
+{
+    const bool kept = begun && access(saved, F_OK) == 0;
+    const bool bound = kept && has_runs(s);
+    int code = load_config(s, kept ? saved : NULL);
+
+    if (code == CLI_OK && bound)
+        return expect_same(s, saved);
+    if (code == CLI_OK) {
+        const csctrl_status status = csctrl_config_save(s->config, saved);
+        code = status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
+    }
+    return code;
+}
+
+int study_open(study *s)
+{
+    const char *out = cli_value(s->args, "out");
+    bool begun = false;
+
+    s->dir = out != NULL ? cli_format("%s", out) : cli_format("studies/%s", s->kind->name);
+    char *record = s->dir != NULL ? cli_format("%s/study.json", s->dir) : NULL;
+    char *saved = s->dir != NULL ? cli_format("%s/config.yaml", s->dir) : NULL;
+    int code = record != NULL && saved != NULL ? take_unseen(s) : cli_fail_memory();
+
+    if (code == CLI_OK)
+        code = read_record(s, record, &begun);
+    if (code == CLI_OK)
+        code = cli_make_dirs(s->dir, false);
+    if (code == CLI_OK)
+        code = write_record(s, record);
+    if (code == CLI_OK)
+        code = open_config(s, saved, begun);
+    free(record);
+    free(saved);
+    return code;
+}
