@@ -41,7 +41,7 @@ static int play(study *s)
 {
     int code = s->kind->plan(s);
 
-    for (int i = 0; i < s->count && code == CLI_OK; i++) {
+    for (int i = 0; i < s->count && code == CLI_OK && s->model == NULL; i++) {
         code = study_train(s, i);
         if (code == CLI_OK && cli_signals_caught())
             code = study_interrupted(s);
@@ -58,6 +58,7 @@ static void close_study(study *s)
     csctrl_dataset_close(&s->test);
     csctrl_config_destroy(&s->config);
     json_decref(s->unseen);
+    free(s->model);
     free(s->dir);
 }
 
@@ -97,7 +98,7 @@ static const cli_option options[] = {
 
 const cli_command cli_study = {
     .name = "study",
-    .operands = "unseen|noise|batch-size|stability|baseline|tied|steps [CONFIG]",
+    .operands = "unseen|noise|batch-size|stability|baseline|tied|steps [CONFIG|RUN]",
     .least = 1,
     .most = 2,
     .summary = "Train several runs that differ in one thing, and compare them",
@@ -111,12 +112,13 @@ const cli_command cli_study = {
         "  steps       T = 1, 2, 4, 8\n"
         "CONFIG is as in train, by default fashion-mnist; a study has its own train.batches "
         "unless\n"
-        "--set gives it. Writes table.md, table.json and picture.png into DIR; the runs are run\n"
-        "directories in DIR/runs. A study that was stopped (as train is) goes on when it is "
-        "called\n"
-        "again without CONFIG and --set: what is trained is not trained again.",
+        "--set gives it. unseen and noise take a RUN or checkpoint instead. Writes table.md,\n"
+        "table.json and picture.png into DIR; the runs are run directories in DIR/runs. A study\n"
+        "that was stopped (as train is) goes on when it is called again without CONFIG and\n"
+        "--set: what is trained is not trained again.",
     .examples = "  csctrl study steps\n"
                 "  csctrl study tied cifar10 --set train.batches=500 --out tied-cifar\n"
+                "  csctrl study noise runs/fashion-mnist-1\n"
                 "  csctrl study unseen --unseen digits/ --unseen cifar-10-batches-bin/\n",
     .options = options,
     .run = run_study,

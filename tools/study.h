@@ -29,6 +29,7 @@ typedef struct study {
     char *dir;              /* where everything lies; owned */
     csctrl_config *config;  /* the runs' common settings; owned */
     json_t *unseen;         /* paths, as given; owned */
+    char *model;            /* a run or checkpoint to take instead of training; owned, or NULL */
     cli_progress *progress; /* how training is shown */
     study_run runs[STUDY_RUNS_MAX];
     int count;
@@ -54,6 +55,7 @@ typedef struct study_kind {
     const char *name;
     const char *question; /* one paragraph, Markdown */
     int64_t batches;      /* of a run, unless --set train.batches says otherwise */
+    bool takes_model;     /* one model is all it needs, and may be given */
     /* Fill runs with study_add and study_set. */
     int (*plan)(study *s);
     /* Just before a timed run begins: set its train.batches. NULL when no run is timed. */
@@ -68,7 +70,8 @@ extern const study_kind study_unseen, study_noise, study_batch_size, study_stabi
 /* --- runs (study_train.c) --- */
 int study_add(study *s, const char *label, const char *what, study_run **run);
 int study_set(study_run *run, const char *key, const char *format, ...) CLI_PRINTF(3, 4);
-char *study_run_path(const study *s, const study_run *run); /* owned */
+/* DIR/runs/LABEL, or the given model; owned. */
+char *study_run_path(const study *s, const study_run *run);
 /* Train run `index` to its end: from the start, from its last checkpoint, or not at all. */
 int study_train(study *s, int index);
 /* A signal came: how to go on, and the exit code. */

@@ -184,11 +184,12 @@ static int time_run(study *s, study_run *run)
 
     if (code != CLI_OK)
         return code;
+    const double wanted = csc.seconds;
     study_metrics_free(&csc);
     code = probe(s, run, &rate);
     if (code != CLI_OK)
         return code;
-    const double batches = fmin(fmax(round(csc.seconds * rate / batch), 1), 1e9);
+    const double batches = fmin(fmax(round(wanted * rate / batch), 1), 1e9);
     return study_set(run, "train.batches", "%.0f", batches);
 }
 

@@ -16,21 +16,51 @@ int study_open_test(study *s)
     return status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
 }
 
+/* What of the run's settings matters to a trained model: "key=value", owned, and how many. */
+static char **settings_of(const csctrl_config *config, size_t *count)
+{
+    static const char *const keys[] = {"threads", "isa", "device", "model.", "eval."};
+    char **items = calloc(csctrl_option_count() + 1, sizeof *items);
+    const csctrl_option *o;
+
+    *count = 0;
+    for (size_t i = 0; items != NULL && (o = csctrl_option_at(i)) != NULL; i++) {
+        bool wanted = false;
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+            wanted = wanted || strncmp(o->key, keys[k], strlen(keys[k])) == 0;
+        if (wanted)
+            items[*count] = cli_format("%s=%s", o->key, csctrl_config_text(config, o->key));
+        if (wanted && items[*count] != NULL)
+            ++*count;
+    }
+    return items;
+}
+
 int study_load(study *s, const study_run *run, const char *override, csctrl_model **model)
 {
-    const int batch = (int)csctrl_config_int(s->config, "eval.batch");
+    const int batch = (int)csctrl_config_int(run->config, "eval.batch");
     char *path = study_run_path(s, run);
+    size_t count = 0;
+    char **items = settings_of(run->config, &count);
+    int code = path != NULL && items != NULL ? CLI_OK : cli_fail_memory();
 
-    if (cli_signals_caught()) {
-        free(path);
-        return study_interrupted(s);
+    if (code == CLI_OK && cli_signals_caught())
+        code = study_interrupted(s);
+    if (code == CLI_OK && override != NULL) { /* the last one counts */
+        items[count] = cli_format("%s", override);
+        code = items[count] != NULL ? CLI_OK : cli_fail_memory();
+        count += code == CLI_OK;
     }
-    if (path == NULL)
-        return cli_fail_memory();
-    const csctrl_status status =
-        csctrl_model_load(model, path, &override, override != NULL ? 1 : 0, batch);
+    if (code == CLI_OK) {
+        const csctrl_status status =
+            csctrl_model_load(model, path, (const char *const *)items, count, batch);
+        code = status == CSCTRL_OK ? CLI_OK : cli_fail_status_at(status, run->label);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(items[i]);
+    free(items);
     free(path);
-    return status == CSCTRL_OK ? CLI_OK : cli_fail_status_at(status, run->label);
+    return code;
 }
 
 static int evaluate_run(study *s, study_run *run)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli_json.h"
@@ -54,8 +55,14 @@ static int read_record(study *s, const char *path, bool *begun)
     else if (record != NULL && (name == NULL || strcmp(name, s->kind->name) != 0))
         code = cli_fail(CLI_USAGE, "%s holds the study %s, not %s; choose another --out", s->dir,
                         name != NULL ? name : "?", s->kind->name);
-    if (code == CLI_OK && s->unseen == NULL)
-        s->unseen = json_incref(json_object_get(record, "unseen"));
+    json_t *unseen = json_object_get(record, "unseen");
+    if (code == CLI_OK && s->unseen == NULL && json_is_array(unseen))
+        s->unseen = json_incref(unseen);
+    const char *model = json_string_value(json_object_get(record, "model"));
+    if (code == CLI_OK && s->args->count < 2 && model != NULL) {
+        s->model = cli_format("%s", model);
+        code = s->model != NULL ? CLI_OK : cli_fail_memory();
+    }
     json_decref(record);
     return code;
 }
@@ -63,6 +70,9 @@ static int read_record(study *s, const char *path, bool *begun)
 static int write_record(const study *s, const char *path)
 {
     json_t *record = json_pack("{s:s, s:O?}", "study", s->kind->name, "unseen", s->unseen);
+
+    if (s->model != NULL)
+        json_object_set_new(record, "model", cli_json_text(s->model));
     char *fresh = cli_format("%s.new", path);
     const bool written = record != NULL && fresh != NULL &&
                          json_dump_file(record, fresh, JSON_INDENT(2)) == 0 &&
@@ -104,6 +114,27 @@ static int take_unseen(study *s)
     return CLI_OK;
 }
 
+/* RUN, a checkpoint, or a pointer such as RUN/checkpoints/best in place of CONFIG. */
+static int take_model(study *s)
+{
+    const char *operand = s->args->count > 1 ? s->args->operands[1] : NULL;
+    struct stat st;
+
+    if (operand == NULL || cli_is_config(operand))
+        return CLI_OK;
+    s->model = cli_pointer_target(operand);
+    if (s->model == NULL && stat(operand, &st) == 0 && S_ISDIR(st.st_mode))
+        s->model = cli_format("%s", operand);
+    if (s->model == NULL)
+        return CLI_OK; /* no run either: said where the config is looked for */
+    if (!s->kind->takes_model)
+        return cli_fail(CLI_USAGE,
+                        "study %s: expected a CONFIG, found the directory %s; only the "
+                        "studies noise and unseen take a trained model",
+                        s->kind->name, s->model);
+    return CLI_OK;
+}
+
 static bool sets(const cli_args *args, const char *key)
 {
     const size_t n = strlen(key);
@@ -114,22 +145,32 @@ static bool sets(const cli_args *args, const char *key)
     return false;
 }
 
-/* CONFIG, or what the study began with, or the default one; then --set. */
-static int load_config(study *s, const char *saved)
+/* Path of the config that comes before --set: what the study began with, the model's, CONFIG, or
+ * the default one; owned. */
+static int find_config(const study *s, const char *saved, char **path)
 {
     const char *operand = s->args->count > 1 ? s->args->operands[1] : NULL;
-    const bool goes_on = operand == NULL && saved != NULL;
-    char *path = NULL;
-    int code = CLI_OK;
 
-    if (goes_on)
-        code = cli_config_load(&s->config, saved, s->args);
+    *path = NULL;
+    if (operand == NULL && saved != NULL)
+        *path = cli_format("%s", saved);
+    else if (s->model != NULL)
+        *path = cli_format("%s/config.yaml", s->model);
     else
-        code = cli_config_find(operand != NULL ? operand : DEFAULT_CONFIG, &path);
-    if (code == CLI_OK && !goes_on)
+        return cli_config_find(operand != NULL ? operand : DEFAULT_CONFIG, path);
+    return *path != NULL ? CLI_OK : cli_fail_memory();
+}
+
+static int load_config(study *s, const char *saved)
+{
+    const bool goes_on = s->args->count < 2 && saved != NULL;
+    char *path = NULL;
+    int code = find_config(s, saved, &path);
+
+    if (code == CLI_OK)
         code = cli_config_load(&s->config, path, s->args);
     free(path);
-    if (code == CLI_OK && !goes_on && !sets(s->args, "train.batches")) {
+    if (code == CLI_OK && !goes_on && s->model == NULL && !sets(s->args, "train.batches")) {
         char length[64];
         snprintf(length, sizeof length, "train.batches=%lld", (long long)s->kind->batches);
         if (csctrl_config_assign(s->config, length) != CSCTRL_OK)
@@ -168,15 +209,55 @@ static int expect_same(const study *s, const char *saved)
     return code;
 }
 
+/* Which images the given model was not trained on, its own settings say. */
+static int expect_held_out(const study *s)
+{
+    static const char *const keys[] = {"seed", "data.holdout", "data.limit"};
+    csctrl_config *own = NULL;
+    char *path = cli_format("%s/config.yaml", s->model);
+    csctrl_status status = path != NULL ? csctrl_config_create(&own) : CSCTRL_E_NOMEM;
+    int code = CLI_OK;
+
+    if (status == CSCTRL_OK)
+        status = csctrl_config_load(own, path);
+    if (status != CSCTRL_OK)
+        code = cli_fail_status(status);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && code == CLI_OK; i++)
+        if (strcmp(csctrl_config_text(own, keys[i]), csctrl_config_text(s->config, keys[i])) != 0)
+            code = cli_fail(CLI_USAGE,
+                            "%s was trained with %s=%s, found %s: images it was trained on would "
+                            "be held out; leave that --set out",
+                            s->model, keys[i], csctrl_config_text(own, keys[i]),
+                            csctrl_config_text(s->config, keys[i]));
+    csctrl_config_destroy(&own);
+    free(path);
+    return code;
+}
+
 /* `saved`: where the config is or comes to be. */
-static int open_config(study *s, const char *saved, bool begun)
+static int check_config(study *s, const char *saved, bool begun)
 {
     const bool kept = begun && access(saved, F_OK) == 0;
     const bool bound = kept && has_runs(s);
-    int code = load_config(s, kept ? saved : NULL);
 
+    if (bound && s->model != NULL)
+        return cli_fail(CLI_USAGE,
+                        "%s: the study trained a model of its own; choose another --out for %s",
+                        s->dir, s->model);
+    int code = load_config(s, kept ? saved : NULL);
     if (code == CLI_OK && bound)
-        return expect_same(s, saved);
+        code = expect_same(s, saved);
+    if (code == CLI_OK && s->model != NULL)
+        code = expect_held_out(s);
+    return code;
+}
+
+static int save(const study *s, const char *record, const char *saved)
+{
+    int code = cli_make_dirs(s->dir, false);
+
+    if (code == CLI_OK)
+        code = write_record(s, record);
     if (code == CLI_OK) {
         const csctrl_status status = csctrl_config_save(s->config, saved);
         code = status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
@@ -195,13 +276,13 @@ int study_open(study *s)
     int code = record != NULL && saved != NULL ? take_unseen(s) : cli_fail_memory();
 
     if (code == CLI_OK)
+        code = take_model(s);
+    if (code == CLI_OK)
         code = read_record(s, record, &begun);
     if (code == CLI_OK)
-        code = cli_make_dirs(s->dir, false);
+        code = check_config(s, saved, begun);
     if (code == CLI_OK)
-        code = write_record(s, record);
-    if (code == CLI_OK)
-        code = open_config(s, saved, begun);
+        code = save(s, record, saved);
     free(record);
     free(saved);
     return code;

@@ -41,6 +41,8 @@ int study_set(study_run *run, const char *key, const char *format, ...)
 
 char *study_run_path(const study *s, const study_run *run)
 {
+    if (s->model != NULL)
+        return cli_format("%s", s->model);
     return cli_format("%s/runs/%s", s->dir, run->label);
 }
 

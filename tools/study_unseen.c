@@ -237,6 +237,7 @@ const study_kind study_unseen = {
     .question = "Does what was learnt on one kind of images serve for another? A model of one data "
                 "set regenerates held-out images of it and of others.",
     .batches = 2000,
+    .takes_model = true,
     .plan = plan_unseen,
     .measure = measure_unseen,
 };

@@ -91,6 +91,7 @@ near "$(cell baseline 2 3)" "$(cell baseline 1 3)" 0.1
 grep -q '^  layers: "*64x4s2p1 128x4s2p1 16x4s1p0"*$' baseline/runs/generic-wide/config.yaml ||
     fail "baseline: not CTRL's layers"
 grep -q '^  arch: generic$' baseline/runs/generic-time/config.yaml || fail 'baseline: not generic'
+[ "$(cell baseline 4 5)" -gt 1 ] || fail 'baseline: csc takes longer than one batch of the generic net'
 in_table baseline generic-rates psnr
 
 runs noise 4 790x856
@@ -105,10 +106,36 @@ runs unseen 2 790x262 --unseen photos/ --set eval.fit_count=100 --set data.holdo
 in_table unseen model psnr
 expect 0 eval unseen/runs/model --data photos --json
 near "$(cell unseen 2 4)" "$(sed -n 's/.*"psnr": *\([0-9.]*\),/\1/p' out)" 0.001
+# Without --unseen the synthetic set, also when called again.
+expect 0 study unseen tiny.yaml --out made --set data.kind=auto --set data.path=photos \
+    --set train.batch=4 --set train.batches=2 --set eval.components=2
+for again in 1 2; do
+    [ "$(cell made 1 1) $(cell made 2 1)" = 'photos synthetic' ] || fail "unseen: $(rows made)"
+    [ "$(cell made 2 3)" -eq 64 ] || fail 'unseen: expected 64 synthetic images'
+    expect 0 study unseen --out made --quiet
+done
 complains 2 "data are synthetic; give other data by --unseen" study unseen tiny.yaml --out bare
 complains 2 'nothere' study unseen tiny.yaml --out bare --unseen nothere
 missing bare/runs
 complains 2 '--unseen belongs to the study unseen' study tied tiny.yaml --out t --unseen photos
+
+# A trained model in place of a config: nothing is trained.
+expect 0 study noise noise/runs/model --out given --set eval.count=20
+says_not ' step '
+missing given/runs
+grep -q '(4 batches), 20 held-out images' given/table.md || fail 'given: not 20 images'
+[ "$(cell given 3 3)" != '' ] || fail 'given: no figures'
+expect 0 study noise noise/runs/model --out given --set eval.count=64
+[ "$(rows given)" = "$(rows noise)" ] || fail 'the same model gives other figures'
+expect 0 study noise --out given --quiet
+[ "$(rows given)" = "$(rows noise)" ] || fail 'called again, the same model gives other figures'
+complains 2 'was trained with seed=0, found 1: images it was trained on would be held out' \
+    study unseen noise/runs/model --out seeds --unseen photos --set seed=1
+missing seeds
+complains 2 'study tied: expected a CONFIG, found the directory noise/runs/model' \
+    study tied noise/runs/model
+complains 2 'noise: the study trained a model of its own; choose another --out' \
+    study noise unseen/runs/model --out noise
 
 # More forms of the progress.
 expect 0 study tied --out tied --quiet
