@@ -74,6 +74,8 @@ int study_set(study_run *run, const char *key, const char *format, ...) CLI_PRIN
 char *study_run_path(const study *s, const study_run *run);
 /* Train run `index` to its end: from the start, from its last checkpoint, or not at all. */
 int study_train(study *s, int index);
+/* "run 2/4 LABEL  ...", where progress is text. */
+void study_say(const study *s, const study_run *run, const char *format, ...) CLI_PRINTF(3, 4);
 /* A signal came: how to go on, and the exit code. */
 int study_interrupted(const study *s);
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli_training.h"
 #include "study.h"
@@ -56,7 +55,7 @@ int study_load(study *s, const study_run *run, const char *override, csctrl_mode
             csctrl_model_load(model, path, (const char *const *)items, count, batch);
         code = status == CSCTRL_OK ? CLI_OK : cli_fail_status_at(status, run->label);
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; items != NULL && i < count; i++)
         free(items[i]);
     free(items);
     free(path);
@@ -88,22 +87,19 @@ static int evaluate_run(study *s, study_run *run)
     csctrl_dataset_close(&train);
     csctrl_dataset_close(&test);
     csctrl_model_destroy(&model);
-    return status == CSCTRL_OK ? CLI_OK : cli_fail_status_at(status, run->label);
+    if (status != CSCTRL_OK)
+        return cli_fail_status_at(status, run->label);
+    study_say(s, run, "psnr %.2f dB  accuracy %.3f  on %lld held-out images", run->figures.psnr,
+              run->figures.accuracy, (long long)run->figures.images);
+    return CLI_OK;
 }
 
 int study_evaluate(study *s)
 {
-    const bool note = isatty(STDERR_FILENO);
     int code = CLI_OK;
 
-    for (int i = 0; i < s->count && code == CLI_OK; i++) {
-        if (note)
-            fprintf(stderr, "\r\033[Kcomputing the figures of run %d/%d %s ...", i + 1, s->count,
-                    s->runs[i].label);
+    for (int i = 0; i < s->count && code == CLI_OK; i++)
         code = evaluate_run(s, &s->runs[i]);
-    }
-    if (note)
-        fprintf(stderr, "\r\033[K");
     return code;
 }
 

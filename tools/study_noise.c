@@ -146,6 +146,9 @@ static int try_scale(study *s, trial *t, int scale)
     }
     csctrl_model_destroy(&model);
     free(lambda);
+    if (code == CLI_OK)
+        study_say(s, &s->runs[0], "lambda x %d  psnr %.2f dB without noise, %.2f dB at sigma %.1f",
+                  scales[scale], t->psnr[0][scale], t->psnr[SIGMAS - 1][scale], sigmas[SIGMAS - 1]);
     return code;
 }
 

@@ -173,8 +173,9 @@ static int load_config(study *s, const char *saved)
     if (code == CLI_OK && !goes_on && s->model == NULL && !sets(s->args, "train.batches")) {
         char length[64];
         snprintf(length, sizeof length, "train.batches=%lld", (long long)s->kind->batches);
-        if (csctrl_config_assign(s->config, length) != CSCTRL_OK)
-            return CLI_USAGE;
+        const csctrl_status status = csctrl_config_assign(s->config, length);
+        if (status != CSCTRL_OK)
+            return cli_fail_status(status);
     }
     if (code == CLI_OK && strcmp(csctrl_config_text(s->config, "parallel.comm"), "none") != 0)
         code = cli_fail(CLI_USAGE,

@@ -146,12 +146,18 @@ static int fail_run(const study *s, const study_run *run, csctrl_status status)
                     cli_quote(s->dir, quoted, sizeof quoted));
 }
 
-static void show_finished(const study *s, int index)
+void study_say(const study *s, const study_run *run, const char *format, ...)
 {
     const cli_progress_mode mode = s->progress->mode;
+    char text[256];
+    va_list list;
 
-    if (mode == CLI_PROGRESS_LINES || mode == CLI_PROGRESS_BAR)
-        printf("run %d/%d %s  finished before\n", index + 1, s->count, s->runs[index].label);
+    if (mode != CLI_PROGRESS_LINES && mode != CLI_PROGRESS_BAR)
+        return;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    printf("run %d/%d %s  %s\n", (int)(run - s->runs) + 1, s->count, run->label, text);
     fflush(stdout);
 }
 
@@ -177,7 +183,7 @@ int study_train(study *s, int index)
     const bool done =
         step >= 0 && code == CLI_OK && step >= csctrl_config_int(run->config, "train.batches");
     if (done) {
-        show_finished(s, index);
+        study_say(s, run, "finished before");
     } else if (code == CLI_OK && step >= 0) {
         const csctrl_status status = csctrl_trainer_resume(&trainer, path, NULL, 0);
         code = status == CSCTRL_OK ? CLI_OK : cli_fail_status_at(status, run->label);

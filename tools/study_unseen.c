@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_training.h"
 #include "study.h"
 
 enum { SETS_MOST = 8 };
@@ -135,8 +136,9 @@ static const study_column columns[] = {
     {"accuracy", "accuracy", 3}, {"flat_psnr", "flat image's PSNR, dB", 2},
 };
 
-static int finish(study *s, const image_set *sets, int count)
+static int finish(study *s, const image_set *sets, int count, int64_t step)
 {
+    char figures[1024];
     study_table table;
     const int code = study_table_init(&table, columns, sizeof columns / sizeof columns[0]);
 
@@ -153,13 +155,16 @@ static int finish(study *s, const image_set *sets, int count)
         study_real(row, "accuracy", sets[i].figures.accuracy);
         study_real(row, "flat_psnr", sets[i].flat_psnr);
     }
-    table.figures =
-        "One model, last checkpoint, in eval mode. Images are held-out ones of each data set, "
+    snprintf(
+        figures, sizeof figures,
+        "One model (%lld batches), in eval mode. Images are held-out ones of each data set, "
         "converted to the model's channels and size; the model saw training images of the first "
         "alone. Accuracy is that of the nearest subspace, fitted on features of the same data "
         "set's training images. The flat image has every image's own mean in all pixels: its PSNR "
         "says how far a data set is from plain. The data set `synthetic` is made by csctrl: shapes "
-        "and textures; it is the unseen one when no other is given.";
+        "and textures; it is the unseen one when no other is given.",
+        (long long)step);
+    table.figures = figures;
     table.caption = "Two rows a data set, in the order of the table: held-out images, and their "
                     "regenerations.";
     return study_finish(s, &table);
@@ -186,7 +191,7 @@ static int measure_unseen(study *s)
     image_set sets[SETS_MOST] = {{.name = NULL}};
     csctrl_model *model = NULL;
     csctrl_tensor rows = {.data = NULL};
-    csctrl_model_info info;
+    csctrl_model_info info = {.step = 0};
     int count = 0;
     int code = open_sets(s, sets, &count);
 
@@ -198,12 +203,17 @@ static int measure_unseen(study *s)
                                 (const int64_t[]){2 * (int64_t)count * STUDY_COLUMNS, info.channels,
                                                   info.size, info.size});
     }
-    for (int i = 0; i < count && code == CLI_OK; i++)
+    for (int i = 0; i < count && code == CLI_OK; i++) {
         code = measure_set(model, &sets[i], &rows, i);
+        if (code == CLI_OK && cli_signals_caught())
+            code = study_interrupted(s);
+        if (code == CLI_OK)
+            study_say(s, &s->runs[0], "psnr %.2f dB on %s", sets[i].figures.psnr, sets[i].name);
+    }
     if (code == CLI_OK)
         code = study_picture(s, &rows);
     if (code == CLI_OK)
-        code = finish(s, sets, count);
+        code = finish(s, sets, count, info.step);
     csctrl_model_destroy(&model);
     cli_tensor_free(&rows);
     for (int i = 0; i < SETS_MOST; i++)
