@@ -178,6 +178,8 @@ static int take_option(cli_args *args, int found, char **argv)
     if (strcmp(c->options[row].name, "set") == 0)
         args->sets[args->set_count++] = optarg;
     args->values[row] = optarg ? optarg : "";
+    if (optarg != NULL)
+        args->all[args->all_count++] = (cli_valued){.row = row, .value = optarg};
     return -1;
 }
 
@@ -188,7 +190,8 @@ int cli_parse(cli_args *args, const cli_command *command, int argc, char **argv)
 
     *args = (cli_args){.command = command};
     args->sets = calloc((size_t)argc + CLI_LAUNCH_SETS + 1, sizeof *args->sets);
-    if (args->sets == NULL)
+    args->all = calloc((size_t)argc + 1, sizeof *args->all);
+    if (args->sets == NULL || args->all == NULL)
         return cli_fail_memory();
     getopt_tables(command, longs, shorts);
     opterr = 0;
@@ -211,7 +214,9 @@ int cli_parse(cli_args *args, const cli_command *command, int argc, char **argv)
 void cli_args_free(cli_args *args)
 {
     free(args->sets);
+    free(args->all);
     args->sets = NULL;
+    args->all = NULL;
 }
 
 const char *cli_value(const cli_args *args, const char *option)
@@ -225,6 +230,14 @@ const char *cli_value(const cli_args *args, const char *option)
 bool cli_given(const cli_args *args, const char *option)
 {
     return cli_value(args, option) != NULL;
+}
+
+const char *cli_value_at(const cli_args *args, const char *option, size_t index)
+{
+    for (size_t i = 0; i < args->all_count; i++)
+        if (strcmp(args->command->options[args->all[i].row].name, option) == 0 && index-- == 0)
+            return args->all[i].value;
+    return NULL;
 }
 
 int cli_integer(const cli_args *args, const char *option, int64_t low, int64_t high, int64_t *value)

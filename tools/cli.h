@@ -63,6 +63,11 @@ typedef struct cli_command {
     int (*run)(const cli_args *args); /* returns the exit code */
 } cli_command;
 
+typedef struct cli_valued {
+    int row; /* in the command's options */
+    const char *value;
+} cli_valued;
+
 struct cli_args {
     const cli_command *command;
     char **operands;
@@ -70,6 +75,8 @@ struct cli_args {
     const char *values[CLI_OPTIONS_MAX]; /* "" for a flag that was given, NULL for what was not */
     const char **sets; /* owned array of borrowed "a.b=c", room for CLI_LAUNCH_SETS more */
     size_t set_count;
+    cli_valued *all; /* owned: options with a value, in the order given */
+    size_t all_count;
 };
 
 /* --- the table (main.c) --- */
@@ -96,6 +103,8 @@ int cli_parse(cli_args *args, const cli_command *command, int argc, char **argv)
 void cli_args_free(cli_args *args);
 const char *cli_value(const cli_args *args, const char *option);
 bool cli_given(const cli_args *args, const char *option);
+/* Value number `index` of an option that may be repeated; NULL past the last. */
+const char *cli_value_at(const cli_args *args, const char *option, size_t index);
 int cli_integer(const cli_args *args, const char *option, int64_t low, int64_t high,
                 int64_t *value); /* leaves *value when not given */
 const char *cli_nearest(const char *word, const char *const *known, size_t count); /* or NULL */

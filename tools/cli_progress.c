@@ -58,7 +58,10 @@ static int describe(const cli_progress *progress, const csctrl_progress *state, 
                     size_t size)
 {
     const bool last = state->step >= state->steps;
-    char duration[32], rate[32], psnr[64] = "";
+    char duration[32], rate[32], psnr[64] = "", run[96] = "";
+
+    if (progress->runs > 0)
+        snprintf(run, sizeof run, "run %d/%d %s  ", progress->run, progress->runs, progress->label);
 
     cli_time_text(last ? progress->last_report - progress->began : state->seconds_left, duration);
     snprintf(rate, sizeof rate, progress->rate < 10 ? "%.1f" : "%.0f", progress->rate);
@@ -67,7 +70,7 @@ static int describe(const cli_progress *progress, const csctrl_progress *state, 
     else if (progress->mode == CLI_PROGRESS_BAR && progress->psnr_step > 0)
         snprintf(psnr, sizeof psnr, "  psnr %.2f dB at step %lld", progress->psnr,
                  (long long)progress->psnr_step);
-    return snprintf(out, size, "step %lld/%lld  objective %.3f%s  %s images/s  %s%s%s",
+    return snprintf(out, size, "%sstep %lld/%lld  objective %.3f%s  %s images/s  %s%s%s", run,
                     (long long)state->step, (long long)state->steps, state->min_value, psnr, rate,
                     last ? "in " : "", duration, last ? "" : " left");
 }
@@ -118,6 +121,11 @@ static void print_json(const cli_progress *progress, const csctrl_progress *stat
                                number(state->epoch), "max_value", number(state->max_value),
                                "min_value", number(state->min_value), "images_per_second",
                                number(progress->rate), "seconds_left", number(state->seconds_left));
+    if (object != NULL && progress->runs > 0) {
+        json_object_set_new(object, "run", json_string(progress->label));
+        json_object_set_new(object, "run_number", json_integer(progress->run));
+        json_object_set_new(object, "runs", json_integer(progress->runs));
+    }
     if (object != NULL && state->evaluated) {
         json_object_set_new(object, "psnr", number(state->psnr));
         json_object_set_new(object, "cosine", number(state->cosine));

@@ -21,6 +21,8 @@ typedef struct cli_progress {
     double rate;               /* images/s, smoothed */
     int64_t psnr_step;         /* of the last evaluation; 0: none yet */
     double psnr;
+    int run, runs;     /* of a study; runs 0: no study */
+    const char *label; /* of that run */
 } cli_progress;
 
 /* The mode that --quiet, --log-format and the terminal ask for. */

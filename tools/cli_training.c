@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,11 @@
 #include "cli_figures.h"
 #include "cli_ranks.h"
 
-static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
-enum { SIGNAL_COUNT = sizeof signals / sizeof signals[0] };
+static const int signals[CLI_SIGNALS] = {SIGINT, SIGTERM, SIGUSR1};
 
-/* A signal handler gets no argument: the one global of the program. */
+/* A signal handler gets no argument: the globals of the program. */
 static _Atomic(csctrl_trainer *) running;
+static atomic_bool caught;
 
 static void on_signal(int number)
 {
@@ -25,6 +24,7 @@ static void on_signal(int number)
     csctrl_trainer *trainer = atomic_load(&running);
     const int kept = errno;
 
+    atomic_store(&caught, true);
     if (trainer != NULL)
         csctrl_trainer_request_stop(trainer);
     if (number == SIGINT && isatty(STDERR_FILENO)) {
@@ -34,10 +34,12 @@ static void on_signal(int number)
     errno = kept;
 }
 
-static void watch_signals(csctrl_trainer *trainer, struct sigaction old[SIGNAL_COUNT])
+void cli_signals_watch(cli_signals *kept)
 {
-    atomic_store(&running, trainer);
-    for (int i = 0; i < SIGNAL_COUNT; i++) {
+    struct sigaction *const old = kept->old;
+
+    atomic_store(&caught, false);
+    for (int i = 0; i < CLI_SIGNALS; i++) {
         struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
         /* The second SIGINT finds the default again and kills at once. */
         if (signals[i] == SIGINT)
@@ -50,17 +52,31 @@ static void watch_signals(csctrl_trainer *trainer, struct sigaction old[SIGNAL_C
     }
 }
 
-static void unwatch_signals(const struct sigaction old[SIGNAL_COUNT])
+void cli_signals_unwatch(const cli_signals *kept)
 {
-    for (int i = 0; i < SIGNAL_COUNT; i++)
-        sigaction(signals[i], &old[i], NULL);
-    atomic_store(&running, NULL);
+    for (int i = 0; i < CLI_SIGNALS; i++)
+        sigaction(signals[i], &kept->old[i], NULL);
+}
+
+bool cli_signals_caught(void)
+{
+    return atomic_load(&caught);
 }
 
 static bool on_progress(void *user, const csctrl_progress *state)
 {
     cli_progress_show(user, state);
     return true;
+}
+
+csctrl_status cli_training_play(csctrl_trainer *trainer, cli_progress *progress)
+{
+    atomic_store(&running, trainer);
+    if (cli_signals_caught()) /* before the handler knew whom to tell */
+        csctrl_trainer_request_stop(trainer);
+    const csctrl_status status = csctrl_trainer_run(trainer, on_progress, progress);
+    atomic_store(&running, NULL);
+    return status;
 }
 
 /* RUN/FOLDER/step-N[suffix] with the greatest N <= most; owned; NULL when there is none. */
@@ -156,7 +172,7 @@ static int end_of_other(csctrl_trainer **trainer, csctrl_status status)
 int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *progress,
                      const cli_args *args)
 {
-    struct sigaction old[SIGNAL_COUNT];
+    cli_signals kept;
 
     cli_mute(false);
     const int alone = cli_ranks_expect(*trainer);
@@ -165,9 +181,9 @@ int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *pr
         csctrl_trainer_destroy(trainer);
         return alone;
     }
-    watch_signals(*trainer, old);
-    const csctrl_status status = csctrl_trainer_run(*trainer, on_progress, progress);
-    unwatch_signals(old);
+    cli_signals_watch(&kept);
+    const csctrl_status status = cli_training_play(*trainer, progress);
+    cli_signals_unwatch(&kept);
     if (csctrl_trainer_rank(*trainer, NULL) > 0)
         return end_of_other(trainer, status);
     cli_progress_end(progress);

@@ -25,13 +25,13 @@ static void print_words(const char *choices, size_t length)
         putchar(choices[i] == '|' ? ' ' : choices[i]);
 }
 
-/* Fixed words that the first operand may be, such as verify|info: all lower case. */
+/* Fixed words that the first operand may be, such as verify|info: lower case and hyphens. */
 static size_t first_words(const cli_command *command)
 {
     const size_t n = strcspn(command->operands, " ");
 
     for (size_t i = 0; i < n; i++)
-        if (command->operands[i] != '|' &&
+        if (command->operands[i] != '|' && command->operands[i] != '-' &&
             (command->operands[i] < 'a' || command->operands[i] > 'z'))
             return 0;
     return n;

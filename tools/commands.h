@@ -6,6 +6,7 @@
 
 extern const cli_command cli_train;
 extern const cli_command cli_resume;
+extern const cli_command cli_study;
 extern const cli_command cli_eval;
 extern const cli_command cli_reconstruct;
 extern const cli_command cli_encode;

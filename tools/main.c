@@ -11,9 +11,9 @@
 #include "commands.h"
 
 static const cli_command *const commands[] = {
-    &cli_train,  &cli_resume, &cli_eval,   &cli_reconstruct, &cli_encode,
-    &cli_decode, &cli_sample, &cli_report, &cli_score,       &cli_stats,
-    &cli_info,   &cli_data,   &cli_doctor, &cli_options,     &cli_completion,
+    &cli_train,  &cli_resume, &cli_eval,    &cli_reconstruct, &cli_encode, &cli_decode,
+    &cli_sample, &cli_report, &cli_study,   &cli_score,       &cli_stats,  &cli_info,
+    &cli_data,   &cli_doctor, &cli_options, &cli_completion,
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
