@@ -28,10 +28,16 @@ def read_settings(path):
 
 
 def train(csctrl, config, run, settings):
+    """The settings are kept beside the run, so that one of the same label but other settings is not taken for it."""
     sets = [word for s in settings for word in ("--set", s)]
-    if not (run / "config.yaml").exists():
+    kept, wanted = run.with_suffix(".settings"), "\n".join([str(config), *settings]) + "\n"
+    if not run.exists():
+        run.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(wanted)
         call(csctrl, "train", config, "--out", run, "--quiet", *sets)
     else:
+        if not kept.exists() or kept.read_text() != wanted:
+            sys.exit(f"{run}: trained with other settings than this line's; give the line another label, or remove the run")
         call(csctrl, "resume", run, "--quiet")
     return json.loads(call(csctrl, "eval", run, "--json"))
 
@@ -44,6 +50,8 @@ def curve(run):
 def largest_fall(points, window=5):
     """dB by which the moving average of the last half is below its best so far, at most."""
     values = [psnr for _, psnr in points]
+    if len(values) < window:
+        return float("nan")
     means = [sum(values[i:i + window]) / window for i in range(len(values) - window + 1)]
     best, fall = float("-inf"), 0.0
     for i, mean in enumerate(means):
