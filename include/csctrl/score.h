@@ -107,8 +107,8 @@ typedef struct csctrl_kernel_distance {
  * @param subset_size  >= 2; usual 1000.
  * @param seed         torch-fidelity's default is 2020.
  * @param result       Written.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NOMEM.
- * Threading: any thread.   Source: Binkowski et al. 2018.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
+ * of a or b is not finite); CSCTRL_E_NOMEM. Threading: any thread.   Source: Binkowski et al. 2018.
  */
 CSCTRL_API csctrl_status csctrl_kernel_distance_compute(const csctrl_tensor *a,
                                                         const csctrl_tensor *b, int subsets,
@@ -141,8 +141,8 @@ typedef struct csctrl_manifold {
  * @param reference  Borrowed. f32[m, d].
  * @param k          Neighbours, 1..min(n, m) - 1; usual 5 (torch-fidelity: 3).
  * @param result     Written.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NOMEM. Threading:
- * any thread.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
+ * of either is not finite); CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_manifold_compute(const csctrl_tensor *samples,
                                                  const csctrl_tensor *reference, int k,
@@ -158,8 +158,8 @@ CSCTRL_API csctrl_status csctrl_manifold_compute(const csctrl_tensor *samples,
  * @param k          1..n.
  * @param x          Borrowed. f32[m, d].
  * @param predicted  Written. m class numbers.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NOMEM. Threading:
- * any thread.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
+ * of z or x is not finite); CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_knn_classify(const csctrl_tensor *z, const int64_t *labels,
                                              int classes, int k, const csctrl_tensor *x,
@@ -174,7 +174,7 @@ CSCTRL_API csctrl_status csctrl_knn_classify(const csctrl_tensor *z, const int64
  * @param x          Borrowed. f32[m, d].
  * @param predicted  Written. m class numbers.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
- * is not finite); CSCTRL_E_NOMEM. Threading: any thread.
+ * of z or x is not finite); CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_linear_probe_classify(const csctrl_tensor *z, const int64_t *labels,
                                                       int classes, double l2,

@@ -81,6 +81,14 @@ static void test_misuse_is_told(void **state)
     l.f.a[5] = NAN;
     expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
                 CSCTRL_E_NUMERIC, "not finite");
+    expect_fail(csctrl_knn_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found), CSCTRL_E_NUMERIC,
+                "features: number 5 is not finite");
+    l.f.a[5] = 0;
+    l.f.b[8] = NAN;
+    expect_fail(csctrl_knn_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found), CSCTRL_E_NUMERIC,
+                "features to classify: number 8 is not finite");
+    expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
+                CSCTRL_E_NUMERIC, "features to classify: number 8 is not finite");
     l.b.shape[1] = 2;
     expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
                 CSCTRL_E_SHAPE, "features to classify");

@@ -137,6 +137,26 @@ static void test_manifold_follows_the_definitions(void **state)
     expect_fail(csctrl_manifold_compute(&b, &a, 0, &m), CSCTRL_E_INVALID, "more images than the 0");
 }
 
+/* One number that is none, on either side: not a distance of 0. */
+static void test_features_that_are_not_finite_are_refused(void **state)
+{
+    feature_pair f;
+    csctrl_kernel_distance k;
+    csctrl_manifold m;
+
+    (void)state;
+    fill_features(&f);
+    csctrl_tensor a = rows_of(f.a, NA), b = rows_of(f.b, NB);
+    f.a[7] = NAN;
+    expect_fail(csctrl_kernel_distance_compute(&a, &b, 3, 9, 1, &k), CSCTRL_E_NUMERIC,
+                "first features: number 7 is not finite");
+    expect_fail(csctrl_kernel_distance_compute(&b, &a, 3, 9, 1, &k), CSCTRL_E_NUMERIC,
+                "second features: number 7");
+    expect_fail(csctrl_manifold_compute(&a, &b, 3, &m), CSCTRL_E_NUMERIC, "samples: number 7");
+    f.a[7] = INFINITY;
+    expect_fail(csctrl_manifold_compute(&b, &a, 3, &m), CSCTRL_E_NUMERIC, "reference: number 7");
+}
+
 enum { MODES = 10, EACH = 30, ALL = MODES * EACH };
 
 static void around_modes(float *x, int modes, float width, uint32_t sub)
@@ -184,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_inception_score_is_that_of_torch_fidelity),
         cmocka_unit_test(test_inception_score_of_certain_classes),
         cmocka_unit_test(test_manifold_follows_the_definitions),
+        cmocka_unit_test(test_features_that_are_not_finite_are_refused),
         cmocka_unit_test(test_mode_collapse_is_precise_without_recall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
