@@ -8,8 +8,8 @@
 #include "eval/mt19937.h"
 #include "eval/products.h"
 
-/* Sum of (x.y / d + 1)^3 over pairs, without a row's pair with itself where a is b. */
-static csctrl_status kernel_sum(const ct_tensor *a, const ct_tensor *b, double *sum)
+/* Sum of (x.y / d + 1)^3 over pairs, without a row's pair with itself `within` one set. */
+static csctrl_status kernel_sum(const ct_tensor *a, const ct_tensor *b, bool within, double *sum)
 {
     const double scale = 1.0 / (double)a->shape[1];
     ct_pairs p;
@@ -22,7 +22,7 @@ static csctrl_status kernel_sum(const ct_tensor *a, const ct_tensor *b, double *
             double row = 0;
             for (int64_t j = 0; j < p.nb; j++) {
                 const double t = p.out[i * p.nb + j] * scale + 1;
-                if (a->data != b->data || p.first + i != j)
+                if (!within || p.first + i != j)
                     row += t * t * t;
             }
             *sum += row;
@@ -37,9 +37,9 @@ static csctrl_status discrepancy(const ct_tensor *a, const ct_tensor *b, double 
     const double n = (double)a->shape[0], m = (double)b->shape[0];
     double aa, bb, ab;
 
-    CT_TRY(kernel_sum(a, a, &aa));
-    CT_TRY(kernel_sum(b, b, &bb));
-    CT_TRY(kernel_sum(a, b, &ab));
+    CT_TRY(kernel_sum(a, a, true, &aa));
+    CT_TRY(kernel_sum(b, b, true, &bb));
+    CT_TRY(kernel_sum(a, b, false, &ab));
     *result = aa / (n * (n - 1)) + bb / (m * (m - 1)) - 2 * ab / (n * m);
     return CSCTRL_OK;
 }

@@ -64,6 +64,21 @@ static void test_kernel_distance_is_that_of_torch_fidelity(void **state)
     assert_true(fabs(k.all - all) < 1e-12);
 }
 
+/* A set against itself is a set against its copy: where the numbers lie does not matter. */
+static void test_kernel_distance_of_a_set_to_itself(void **state)
+{
+    feature_pair f, g;
+    csctrl_kernel_distance own, copied;
+
+    (void)state;
+    fill_features(&f);
+    g = f;
+    csctrl_tensor a = rows_of(f.a, NA), copy = rows_of(g.a, NA);
+    expect_ok(csctrl_kernel_distance_compute(&a, &a, 3, 20, 2020, &own));
+    expect_ok(csctrl_kernel_distance_compute(&a, &copy, 3, 20, 2020, &copied));
+    assert_true(own.all == copied.all && own.mean == copied.mean);
+}
+
 /* With subsets as large as both sets there is one value, and fewer images than asked for will do.
  */
 static void test_few_images_shrink_the_subsets(void **state)
@@ -200,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numpy_permutes_alike),
         cmocka_unit_test(test_kernel_distance_is_that_of_torch_fidelity),
+        cmocka_unit_test(test_kernel_distance_of_a_set_to_itself),
         cmocka_unit_test(test_few_images_shrink_the_subsets),
         cmocka_unit_test(test_inception_score_is_that_of_torch_fidelity),
         cmocka_unit_test(test_inception_score_of_certain_classes),
