@@ -80,7 +80,8 @@ CSCTRL_API csctrl_status csctrl_moments_read(csctrl_moments **out, const char *p
  *
  * @param distance  Written. >= 0.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE (not as many features); CSCTRL_E_STATE (fewer than two
- * features); CSCTRL_E_NUMERIC (no eigenvalues found); CSCTRL_E_UNSUPPORTED (built without LAPACK);
+ * features); CSCTRL_E_NUMERIC (no eigenvalues found, or numbers so large that the distance
+ * is not finite); CSCTRL_E_UNSUPPORTED (built without LAPACK);
  * CSCTRL_E_NOMEM.
  * Threading: any number of threads.   Source: Heusel et al. 2017, equation 6.
  */

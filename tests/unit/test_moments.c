@@ -168,6 +168,39 @@ static void test_foreign_files_are_read_and_bad_ones_refused(void **state)
     assert_null(m);
 }
 
+static csctrl_moments *moments_from(void **state, double *mu, double *sigma)
+{
+    const char *path = temp_path(state, "d.npz");
+    ct_named_tensor arrays[] = {{"mu.npy", CT_SHAPE(CSCTRL_F64, 2)},
+                                {"sigma.npy", CT_SHAPE(CSCTRL_F64, 2, 2)}};
+    csctrl_moments *m = NULL;
+
+    arrays[0].value.data = mu;
+    arrays[1].value.data = sigma;
+    expect_ok(ct_npz_write(path, arrays, 2));
+    expect_ok(csctrl_moments_read(&m, path));
+    return m;
+}
+
+/* Finite in the file, but their squares are not: no distance, least of all 0. */
+static void test_huge_numbers_have_no_distance(void **state)
+{
+    double zero[2] = {0}, huge[2] = {1e200, -1e200};
+    double unit[4] = {1, 0, 0, 1}, wide[4] = {1e200, 0, 0, 1e200}, most[4] = {1e308, 0, 0, 1e308};
+    csctrl_moments *plain = moments_from(state, zero, unit), *far = moments_from(state, huge, unit);
+    csctrl_moments *large = moments_from(state, zero, wide), *top = moments_from(state, zero, most);
+    double distance = -1;
+
+    expect_fail(csctrl_frechet_distance(far, plain, &distance), CSCTRL_E_NUMERIC, "too large");
+    expect_fail(csctrl_frechet_distance(large, large, &distance), CSCTRL_E_NUMERIC, "Frechet");
+    expect_fail(csctrl_frechet_distance(top, top, &distance), CSCTRL_E_NUMERIC, "Frechet");
+    assert_true(distance == -1);
+    csctrl_moments_destroy(&plain);
+    csctrl_moments_destroy(&far);
+    csctrl_moments_destroy(&large);
+    csctrl_moments_destroy(&top);
+}
+
 static void test_misuse_is_told(void **state)
 {
     float x[4] = {1, 2, NAN, 4};
@@ -201,6 +234,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_keep_everything, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_foreign_files_are_read_and_bad_ones_refused, temp_make,
                                         temp_remove),
+        cmocka_unit_test_setup_teardown(test_huge_numbers_have_no_distance, temp_make, temp_remove),
         cmocka_unit_test(test_misuse_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
