@@ -103,7 +103,7 @@ typedef struct csctrl_kernel_distance {
  * Subsets are drawn without replacement as torch-fidelity draws them (NumPy's MT19937
  * permutations), so that the same features and seed give the same subsets.
  *
- * @param a,b          Borrowed. f32[n, d], f32[m, d]; n and m at least 2.
+ * @param a,b          Borrowed. f32[n, d], f32[m, d]; n and m at least 2, d at least 1.
  * @param subsets      >= 1; usual 100.
  * @param subset_size  >= 2; usual 1000.
  * @param seed         torch-fidelity's default is 2020.
@@ -139,7 +139,7 @@ typedef struct csctrl_manifold {
 /** Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
  *
  * @param samples    Borrowed. f32[n, d]. Samples come first: they are what is judged.
- * @param reference  Borrowed. f32[m, d].
+ * @param reference  Borrowed. f32[m, d], d at least 1.
  * @param k          Neighbours, 1..min(n, m) - 1; usual 5 (torch-fidelity: 3).
  * @param result     Written.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
@@ -154,7 +154,7 @@ CSCTRL_API csctrl_status csctrl_manifold_compute(const csctrl_tensor *samples,
 /** Class of each row of x by the majority of its k nearest rows of z (Euclidean); of classes with
  * as many votes the one with the nearest neighbour.
  *
- * @param z          Borrowed. f32[n, d].
+ * @param z          Borrowed. f32[n, d], d at least 1.
  * @param labels     Borrowed. n class numbers in 0..classes-1.
  * @param k          1..n.
  * @param x          Borrowed. f32[m, d].
@@ -169,7 +169,7 @@ CSCTRL_API csctrl_status csctrl_knn_classify(const csctrl_tensor *z, const int64
 /** Class of each row of x by multinomial logistic regression fitted on z: the mean cross-entropy
  * plus l2 / 2 times the squared weights (not the biases), minimised by L-BFGS from zero in double.
  *
- * @param z          Borrowed. f32[n, d].
+ * @param z          Borrowed. f32[n, d], d at least 1.
  * @param labels     Borrowed. n class numbers in 0..classes-1.
  * @param l2         > 0.
  * @param x          Borrowed. f32[m, d].

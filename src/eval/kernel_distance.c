@@ -95,7 +95,7 @@ csctrl_status csctrl_kernel_distance_compute(const csctrl_tensor *a, const csctr
 {
     CT_TRY(ct_expect_features(a, "first features", b, "second features"));
     const int64_t fewer = a->shape[0] < b->shape[0] ? a->shape[0] : b->shape[0];
-    if (fewer < 2 || a->shape[1] < 1)
+    if (fewer < 2)
         return ct_fail(CSCTRL_E_SHAPE,
                        "kernel distance: expected at least 2 features each, found "
                        "%lld and %lld",

@@ -23,6 +23,9 @@ csctrl_status ct_expect_features(const ct_tensor *a, const char *name_a, const c
 {
     CT_TRY(ct_tensor_expect(a, name_a, CSCTRL_F32, 2, (const int64_t[]){-1, -1}));
     CT_TRY(ct_tensor_expect(b, name_b, CSCTRL_F32, 2, (const int64_t[]){-1, a->shape[1]}));
+    if (a->shape[1] < 1)
+        return ct_fail(CSCTRL_E_SHAPE, "%s: expected at least one number in each, found %lld",
+                       name_a, (long long)a->shape[1]);
     CT_TRY(expect_finite(a, name_a));
     return expect_finite(b, name_b);
 }

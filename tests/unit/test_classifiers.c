@@ -92,6 +92,11 @@ static void test_misuse_is_told(void **state)
     l.b.shape[1] = 2;
     expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
                 CSCTRL_E_SHAPE, "features to classify");
+    l.a.shape[1] = l.b.shape[1] = 0;
+    expect_fail(csctrl_knn_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found), CSCTRL_E_SHAPE,
+                "features: expected at least one number");
+    expect_fail(csctrl_linear_probe_classify(&l.a, l.labels, CLASSES, 1, &l.b, l.found),
+                CSCTRL_E_SHAPE, "features: expected at least one number");
 }
 
 int main(void)

@@ -150,6 +150,8 @@ static void test_manifold_follows_the_definitions(void **state)
     expect_fail(csctrl_manifold_compute(&b, &a, NB, &m), CSCTRL_E_INVALID,
                 "more images than the 30");
     expect_fail(csctrl_manifold_compute(&b, &a, 0, &m), CSCTRL_E_INVALID, "more images than the 0");
+    a.shape[1] = b.shape[1] = 0;
+    expect_fail(csctrl_manifold_compute(&b, &a, 3, &m), CSCTRL_E_SHAPE, "at least one number");
 }
 
 /* One number that is none, on either side: not a distance of 0. */
