@@ -68,7 +68,8 @@ CSCTRL_API csctrl_status csctrl_moments_write(const csctrl_moments *moments, con
  *
  * @param out  Owned: release with csctrl_moments_destroy().
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (no zip, no such arrays,
- * shapes that do not belong together, a value that is not finite); CSCTRL_E_UNSUPPORTED;
+ * shapes that do not belong together, d not in 1..46340, a value that is not finite);
+ * CSCTRL_E_UNSUPPORTED;
  * CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_moments_read(csctrl_moments **out, const char *path);

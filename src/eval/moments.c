@@ -173,6 +173,9 @@ static csctrl_status expect_statistics(const char *path, const ct_tensor *mu,
         return ct_fail(CSCTRL_E_FORMAT,
                        "%s: expected mu [d] and sigma [d, d] of real numbers, found %s and %s",
                        path, ct_tensor_text(mu, a), ct_tensor_text(sigma, b));
+    if (mu->shape[0] < 1 || mu->shape[0] > FEATURES_MAX)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: expected statistics of 1..%d features, found %lld",
+                       path, FEATURES_MAX, (long long)mu->shape[0]);
     if (expect_finite(mu, "mu") != CSCTRL_OK || expect_finite(sigma, "sigma") != CSCTRL_OK)
         return ct_fail_context(CSCTRL_E_FORMAT, "%s", path);
     return CSCTRL_OK;

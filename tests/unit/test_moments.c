@@ -162,6 +162,12 @@ static void test_foreign_files_are_read_and_bad_ones_refused(void **state)
     arrays[1].value.data = sigma;
     expect_ok(ct_npz_write(path, arrays, 2));
     expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT, "expected mu [d] and sigma [d, d]");
+    arrays[0].value = CT_SHAPE(CSCTRL_F32, 0);
+    arrays[1].value = CT_SHAPE(CSCTRL_F32, 0, 0);
+    arrays[0].value.data = arrays[1].value.data = sigma;
+    expect_ok(ct_npz_write(path, arrays, 2));
+    expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT,
+                "f.npz: expected statistics of 1..46340 features, found 0");
     path = temp_file(state, "no.npz", "hello", 5);
     expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT, "expected an .npz file");
     expect_fail(csctrl_moments_read(&m, temp_path(state, "none.npz")), CSCTRL_E_NOT_FOUND, "none");
