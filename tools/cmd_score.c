@@ -96,8 +96,37 @@ static int score_statistics(job *j)
         return cli_fail(CLI_USAGE, "%s and %s: made by different recipes: '%s' and '%s'", j->a.path,
                         j->b.path, recipe_of(&j->a), recipe_of(&j->b));
     cli_scores_add(&j->scores, "frechet_distance_of_statistics", distance, NAN, 4,
-                   "Frechet distance of the two statistics");
+                   "Frechet distance of the statistics");
     return CLI_OK;
+}
+
+/* Statistics that can stand against what the network makes. */
+static int check_side(const side *s)
+{
+    csctrl_moments_info info;
+
+    if (s->set != NULL)
+        return CLI_OK;
+    csctrl_moments_get_info(s->f.moments, &info);
+    if (info.features == CSCTRL_INCEPTION_FEATURES)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE, "%s: expected statistics of %d Inception features, found %lld",
+                    s->path, CSCTRL_INCEPTION_FEATURES, (long long)info.features);
+}
+
+/* Is there something for the network to do? */
+static int check_sides(const job *j)
+{
+    int code = CLI_OK;
+
+    if (j->a.set == NULL && j->b.set == NULL)
+        code = cli_fail(CLI_USAGE,
+                        "score: --inception: %s and %s are statistics, nothing is left "
+                        "for the network to do; leave it out",
+                        j->a.path, j->b.path);
+    if (code == CLI_OK)
+        code = check_side(&j->a);
+    return code == CLI_OK ? check_side(&j->b) : code;
 }
 
 static int compute(job *j, const cli_args *args)
@@ -106,7 +135,9 @@ static int compute(job *j, const cli_args *args)
     int code = CLI_OK;
 
     if (cli_value(args, "inception") != NULL) {
-        code = cli_scorer_open(&j->scorer, NULL, args);
+        code = check_sides(j);
+        if (code == CLI_OK)
+            code = cli_scorer_open(&j->scorer, NULL, args);
         if (code == CLI_OK)
             code = run_side(j, &j->a);
         if (code == CLI_OK)
