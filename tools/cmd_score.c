@@ -69,17 +69,29 @@ static const char *recipe_of(const side *s)
     return info.recipe;
 }
 
-/* Features of the images, by the same recipe as the statistics'. */
+/* Of two ways to make features; what is not known is taken for the other, with a warning. */
+static int recipes_agree(const char *a, const char *recipe_a, const char *b, const char *recipe_b)
+{
+    if (recipe_a[0] == '\0' || recipe_b[0] == '\0') {
+        fprintf(stderr,
+                "csctrl: warning: %s: does not say how its features were made: taken to be made as "
+                "%s\n",
+                recipe_a[0] == '\0' ? a : b, recipe_a[0] == '\0' ? b : a);
+        return CLI_OK;
+    }
+    if (strcmp(recipe_a, recipe_b) == 0)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE,
+                    "%s: made by another recipe (%s) than %s (%s); see --inception and "
+                    "--resize",
+                    a, recipe_a, b, recipe_b);
+}
+
+/* Features of the images. */
 static int run_side(job *j, side *s)
 {
-    if (s->set == NULL) {
-        if (recipe_of(s)[0] == '\0' || strcmp(recipe_of(s), j->scorer.recipe) == 0)
-            return CLI_OK;
-        return cli_fail(CLI_USAGE,
-                        "%s: made by another recipe (%s) than asked for here (%s); see "
-                        "--inception and --resize",
-                        s->path, recipe_of(s), j->scorer.recipe);
-    }
+    if (s->set == NULL)
+        return CLI_OK;
     const int code = cli_features_create(&s->f, csctrl_image_set_count(s->set), !j->fid_only);
     return code == CLI_OK ? cli_scorer_run(&j->scorer, s->set, s->path, &s->f) : code;
 }
@@ -88,13 +100,13 @@ static int run_side(job *j, side *s)
 static int score_statistics(job *j)
 {
     double distance = 0;
-    const csctrl_status status = csctrl_frechet_distance(j->a.f.moments, j->b.f.moments, &distance);
+    const int code = recipes_agree(j->a.path, recipe_of(&j->a), j->b.path, recipe_of(&j->b));
 
+    if (code != CLI_OK)
+        return code;
+    const csctrl_status status = csctrl_frechet_distance(j->a.f.moments, j->b.f.moments, &distance);
     if (status != CSCTRL_OK)
         return cli_fail_status(status);
-    if (strcmp(recipe_of(&j->a), recipe_of(&j->b)) != 0)
-        return cli_fail(CLI_USAGE, "%s and %s: made by different recipes: '%s' and '%s'", j->a.path,
-                        j->b.path, recipe_of(&j->a), recipe_of(&j->b));
     cli_scores_add(&j->scores, "frechet_distance_of_statistics", distance, NAN, 4,
                    "Frechet distance of the statistics");
     return CLI_OK;
@@ -129,25 +141,36 @@ static int check_sides(const job *j)
     return code == CLI_OK ? check_side(&j->b) : code;
 }
 
+/* Through the network; what is refused is refused before it runs. */
+static int score_features(job *j, const cli_args *args)
+{
+    const side *statistics = j->a.set == NULL ? &j->a : j->b.set == NULL ? &j->b : NULL;
+    int code = check_sides(j);
+
+    if (code == CLI_OK)
+        code = cli_scorer_open(&j->scorer, NULL, args);
+    if (code == CLI_OK && statistics != NULL)
+        code = recipes_agree(statistics->path, recipe_of(statistics), "asked for here",
+                             j->scorer.recipe);
+    if (code == CLI_OK)
+        code = run_side(j, &j->a);
+    if (code == CLI_OK)
+        code = run_side(j, &j->b);
+    if (code == CLI_OK)
+        code = cli_scores_compute(&j->scores, &j->a.f, &j->b.f, j->scorer.info.pinned != 0, false);
+    if (code == CLI_OK && statistics != NULL)
+        add_missing(j, "KID, precision, recall, density, coverage",
+                    "statistics hold no single features; give the images");
+    return code;
+}
+
 static int compute(job *j, const cli_args *args)
 {
     const bool images = j->a.set != NULL || j->b.set != NULL;
     int code = CLI_OK;
 
     if (cli_value(args, "inception") != NULL) {
-        code = check_sides(j);
-        if (code == CLI_OK)
-            code = cli_scorer_open(&j->scorer, NULL, args);
-        if (code == CLI_OK)
-            code = run_side(j, &j->a);
-        if (code == CLI_OK)
-            code = run_side(j, &j->b);
-        if (code == CLI_OK)
-            code =
-                cli_scores_compute(&j->scores, &j->a.f, &j->b.f, j->scorer.info.pinned != 0, false);
-        if (code == CLI_OK && (j->a.set == NULL || j->b.set == NULL))
-            add_missing(j, "KID, precision, recall, density, coverage",
-                        "statistics hold no single features; give the images");
+        code = score_features(j, args);
     } else if (!images) {
         code = score_statistics(j);
     } else {

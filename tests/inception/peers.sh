@@ -76,6 +76,17 @@ PY
 grep -q '^  FID  ' out && grep -q '^  KID, 100 subsets of 24 ' out && grep -q '^  Inception score, 10 splits' out ||
     fail "pinned weights are not called FID: $(cat out)"
 
+echo "== statistics of a tool that does not say its recipe, and those of another recipe"
+"$program" stats b -o ours.npz --inception named.safetensors 2>err
+"$python" -c 'import numpy
+f = numpy.load("ours.npz")
+numpy.savez("foreign.npz", mu=f["mu"], sigma=f["sigma"])'
+"$program" score a ours.npz --inception named.safetensors >out 2>err
+grep -q '^  FID  ' out || fail "by one recipe it is an FID: $(cat out)"
+"$program" score a foreign.npz --inception named.safetensors >out 2>err
+grep -q 'foreign.npz: does not say how' err || fail "no warning of an unknown recipe"
+grep -q '^  Frechet distance of the statistics ' out && ! grep -q '^  FID  ' out || fail "an unknown recipe is called FID"
+
 echo "== eval: reconstructions and samples apart"
 cat >tiny.yaml <<'YAML'
 data: {kind: synthetic, size: 16, synthetic_count: 96}

@@ -72,6 +72,15 @@ expect 0 score one.npz one.npz
 silent
 says '^  Frechet distance of the statistics +0\.0000$'
 
+# A recipe that is not known agrees with any, with a warning; two that are known must be one.
+for pair in 'one.npz plain.npz' 'plain.npz one.npz' 'plain.npz plain.npz'; do
+    complains 0 'warning: plain\.npz: does not say how its features were made' score $pair
+done
+says '^  Frechet distance of the statistics +0\.0000$'
+expect 0 score one.npz plain.npz
+says '^  Frechet distance of the statistics +25\.0000$'
+complains 2 'one\.npz: made by another recipe \(resize clean\) than other\.npz' score one.npz other.npz
+
 # Without images no network runs: nothing would be an FID. Nor are these Inception's features.
 complains 2 '\-\-inception: one\.npz and other\.npz are statistics' score one.npz other.npz --inception none
 complains 2 'one\.npz: expected statistics of 2048 Inception features, found 2' score a one.npz --inception none
