@@ -104,4 +104,13 @@ grep -q '^  FID  ' out || fail "no FID of samples"
 saved=run/scores-step-00000002.json
 [ "$(key "$saved" reconstructions images)" = 16 ] && key "$saved" samples scores fid && key "$saved" inception resize ||
     fail "the recipe was not saved"
+echo "== other data or other counts do not pass for the run's own"
+cp "$saved" before.json
+"$program" eval run --inception named.safetensors --data a --set data.size=16 >out 2>err || true
+cmp -s "$saved" before.json || fail "--data replaced the scores of the run"
+"$program" eval run --inception named.safetensors --set data.synthetic_count=64 >out 2>err
+grep -q 'not saved in run; -o FILE' err || fail "no warning that nothing is saved"
+cmp -s "$saved" before.json || fail "--set of a data key replaced the scores of the run"
+"$program" eval run --inception named.safetensors --set data.synthetic_count=64 -o other.json >out 2>err
+[ "$(key other.json recipe data eval_count)" = 16 ] || fail "the recipe does not say eval.count"
 echo passed

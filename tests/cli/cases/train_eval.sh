@@ -13,6 +13,14 @@ says '^\{"event":"figures","run":"run2",'
 grep -v '^{.*}$' out && fail 'a line is not a JSON object'
 same run/checkpoints/step-00000006/model.safetensors run2/checkpoints/step-00000006/model.safetensors
 
+# The recipe says on which images.
+expect 0 eval run --json -o eval.json
+says '"kind": "synthetic"'
+says '"eval_count": 64'
+expect 0 eval run --json --set eval.count=32
+says '"eval_count": 32'
+grep -q '"eval_count": 64' eval.json || fail 'the saved recipe does not say eval.count'
+
 # A seed changes the result, and an environment variable fills in for an unset option only.
 expect 0 train tiny.yaml --out run3 --quiet --set seed=1
 cmp -s run/checkpoints/step-00000006/model.safetensors run3/checkpoints/step-00000006/model.safetensors &&
