@@ -178,10 +178,10 @@ static int compute(job *j, const cli_args *args)
                     "no weights given (--inception FILE; see docs/evaluation.md)");
     }
     if (code == CLI_OK && j->a.set != NULL && j->b.set != NULL && !j->fid_only) {
-        char why[192];
-        code = cli_pairs_compare(&j->scores, j->a.set, j->b.set, why);
-        if (code == CLI_OK && why[0] != '\0')
-            add_missing(j, "PSNR, SSIM, MS-SSIM (images in pairs)", why);
+        cli_pairs_gap gap;
+        code = cli_pairs_compare(&j->scores, j->a.set, j->b.set, &gap);
+        if (code == CLI_OK && gap.why[0] != '\0')
+            add_missing(j, gap.what, gap.why);
     }
     if (code == CLI_OK && j->scores.count == 0)
         code =

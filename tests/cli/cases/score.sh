@@ -12,6 +12,14 @@ says '^  PSNR of pairs, dB +100\.00$'
 says '^  SSIM of pairs +1\.0000$'
 says '^  missing: FID, KID, Inception score, .*no weights given \(--inception FILE'
 says_not '^  FID|MS-SSIM of pairs'
+says '^  missing: MS-SSIM \(images in pairs\): images too small: 1\.png has a side of 16, less than 161$'
+image "$sixteen_png" a/small.png
+image "$sixteen_png" b/small.png
+expect 0 score a b
+says '^  PSNR of pairs, dB +100\.00$'
+says '^  missing: SSIM, MS-SSIM \(images in pairs\): images too small: small\.png has a side of 8, less than 11$'
+says_not '^  SSIM'
+rm a/small.png b/small.png
 expect 0 score a b --json -o scores.json
 silent
 says '"psnr": 100\.0'
