@@ -46,8 +46,10 @@ static double value_of(const csctrl_figures *figures, const row *r)
 /* SSIM and MS-SSIM are not defined for images below a size. */
 static void print_row(const row *r, double value)
 {
+    const bool similarity = strcmp(r->key, "ssim") == 0 || strcmp(r->key, "ms_ssim") == 0;
+
     if (isnan(value))
-        printf("  %-28s %10s (images too small)\n", r->label, "-");
+        printf("  %-28s %10s%s\n", r->label, "-", similarity ? " (images too small)" : "");
     else
         printf("  %-28s %10.*f%s%s\n", r->label, r->digits, value, r->unit[0] ? " " : "", r->unit);
 }

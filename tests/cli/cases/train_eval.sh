@@ -5,6 +5,8 @@ silent
 sed -n '/^figures of/,$p' out >figures
 expect 0 eval run
 same out figures
+says '^  MS-SSIM +- \(images too small\)$'
+[ "$(grep -c 'too small' out)" -eq 1 ] || fail 'more than MS-SSIM is called too small'
 expect 0 train tiny.yaml --out run2 --eval --log-format json
 silent
 says '^\{"event":"step","step":1,"steps":6,'
