@@ -104,6 +104,21 @@ grep -q '^  FID  ' out || fail "no FID of samples"
 saved=run/scores-step-00000002.json
 [ "$(key "$saved" reconstructions images)" = 16 ] && key "$saved" samples scores fid && key "$saved" inception resize ||
     fail "the recipe was not saved"
+echo "== eval: broken images are left out and counted"
+mkdir -p set/train set/test
+cp -r a set/train/one
+cp -r b set/train/two
+cp -r set/train/. set/test
+cut=$(find set/test/one -name '*.png' | sort | head -n 1)
+head -c 60 "$cut" >cut.png
+mv cut.png "$cut"
+sed 's|^data: .*|data: {kind: folder, path: set/train, test_path: set/test, size: 16, channels: 3}|' tiny.yaml >set.yaml
+"$program" train set.yaml --out set-run --quiet --set eval.count=1000
+"$program" eval set-run --inception named.safetensors --set eval.count=1000 -o broken.json >out 2>err
+cat out
+grep -q '^  1 broken ones left out$' out && [ "$(key broken.json reconstructions broken)" = 1 ] ||
+    fail "the broken image is not counted"
+
 echo "== other data or other counts do not pass for the run's own"
 cp "$saved" before.json
 "$program" eval run --inception named.safetensors --data a --set data.size=16 >out 2>err || true
