@@ -291,7 +291,7 @@ static int run_score(const cli_args *args)
 static const cli_option options[] = {
     CLI_OPTION_INCEPTION,
     CLI_OPTION_RESIZE,
-    {"fid-only", 0, NULL, "FID alone: memory does not grow with the images"},
+    {"fid-only", 0, NULL, "FID alone: keeps no features, so that memory does not grow with them"},
     {"out", 'o', "FILE", "save scores and recipe as JSON"},
     CLI_OPTION_FORCE,
     CLI_OPTION_SET,

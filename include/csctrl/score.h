@@ -202,7 +202,9 @@ CSCTRL_API csctrl_status csctrl_ms_ssim(const csctrl_tensor *a, const csctrl_ten
  */
 typedef struct csctrl_image_set csctrl_image_set;
 
-/** Open. What is no image by its name, or hidden, is passed over.
+/** Open. What is no image by its name, or hidden, is passed over. The files of a folder or .tar are
+ * read when they are asked for; those of a .tar.gz are kept in memory, as they are there, until the
+ * set is closed.
  *
  * @param out  Owned: release with csctrl_image_set_close().
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (no image, a broken archive);
