@@ -197,10 +197,13 @@ static void read_extras(csctrl_moments *m, const ct_tensor *count, const ct_tens
 csctrl_status csctrl_moments_read(csctrl_moments **out, const char *path)
 {
     enum { MU, SIGMA, COUNT, RECIPE, ARRAYS };
-    ct_npz_item items[ARRAYS] = {[MU] = {.name = "mu"},
-                                 [SIGMA] = {.name = "sigma"},
-                                 [COUNT] = {.name = "count", .optional = true},
-                                 [RECIPE] = {.name = "recipe", .optional = true}};
+    const int64_t most = FEATURES_MAX;
+    ct_npz_item items[ARRAYS] = {
+        [MU] = {.name = "mu", .most = most},
+        [SIGMA] = {.name = "sigma", .most = most * most},
+        [COUNT] = {.name = "count", .optional = true, .most = most},
+        [RECIPE] = {.name = "recipe", .optional = true, .most = most},
+    };
     csctrl_moments *m = NULL;
     csctrl_status st;
 

@@ -1,5 +1,6 @@
 /* test_moments.c - means, covariances and Frechet distances against closed forms and pytorch-fid's
  * calculate_frechet_distance; statistics files. */
+#define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/fs.h"
+#include "base/mem.h"
 #include "csctrl/npy.h"
 #include "csctrl/system.h"
 #include "eval/moments.h"
@@ -174,6 +177,37 @@ static void test_foreign_files_are_read_and_bad_ones_refused(void **state)
     assert_null(m);
 }
 
+/* An entry is read no further than its header speaks of: a compressed one could be of any length.
+ */
+static void test_entries_are_read_as_far_as_their_header_says(void **state)
+{
+    enum { COUNT = 4 << 20 };
+    static const char longer[] = "(4194304,)", shorter[] = "(2,)      ";
+    const char *path = temp_path(state, "long.npz");
+    ct_named_tensor array = {"mu.npy", CT_SHAPE(CSCTRL_U8, COUNT)};
+    ct_npz_item item = {.name = "mu"};
+    unsigned char *file = NULL, *at;
+    size_t size = 0;
+
+    array.value.data = calloc(COUNT, 1);
+    expect_ok(ct_npz_write(path, &array, 1));
+    item.most = COUNT - 1;
+    expect_fail(ct_npz_read(path, &item, 1), CSCTRL_E_FORMAT,
+                "mu: expected at most 4194303 numbers, found u8[4194304]");
+    item.most = 0;
+    expect_ok(ct_npz_read(path, &item, 1));
+    csctrl_npy_free(&item.value);
+    expect_ok(ct_fs_read(path, SIZE_MAX, &file, &size));
+    at = memmem(file, size, longer, strlen(longer));
+    assert_non_null(at);
+    memcpy(at, shorter, strlen(shorter));
+    expect_fail(ct_npz_parse(file, size, "long", &item, 1), CSCTRL_E_FORMAT,
+                "expected 2 bytes of elements from the npy header, found 3: the file is too long");
+    assert_null(item.value.data);
+    ct_free(file);
+    free(array.value.data);
+}
+
 static csctrl_moments *moments_from(void **state, double *mu, double *sigma)
 {
     const char *path = temp_path(state, "d.npz");
@@ -240,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_keep_everything, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_foreign_files_are_read_and_bad_ones_refused, temp_make,
                                         temp_remove),
+        cmocka_unit_test_setup_teardown(test_entries_are_read_as_far_as_their_header_says,
+                                        temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_huge_numbers_have_no_distance, temp_make, temp_remove),
         cmocka_unit_test(test_misuse_is_told),
     };
