@@ -168,7 +168,9 @@ CSCTRL_API csctrl_status csctrl_knn_classify(const csctrl_tensor *z, const int64
                                              int64_t *predicted);
 
 /** Class of each row of x by multinomial logistic regression fitted on z: the mean cross-entropy
- * plus l2 / 2 times the squared weights (not the biases), minimised by L-BFGS from zero in double.
+ * plus l2 / 2 times the squared weights (not the biases), minimised by L-BFGS from zero in double
+ * until no derivative exceeds 1e-5. Where 500 steps do not suffice, or no step decreases it any
+ * more, a warning is logged and the weights found so far classify.
  *
  * @param z          Borrowed. f32[n, d], d at least 1.
  * @param labels     Borrowed. n class numbers in 0..classes-1.
