@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* One row of the table: where the figure is in csctrl_figures and how it is called. */
@@ -45,8 +46,10 @@ static double value_of(const csctrl_figures *figures, const row *r)
 /* SSIM and MS-SSIM are not defined for images below a size. */
 static void print_row(const row *r, double value)
 {
+    const bool similarity = strcmp(r->key, "ssim") == 0 || strcmp(r->key, "ms_ssim") == 0;
+
     if (isnan(value))
-        printf("  %-28s %10s (images too small)\n", r->label, "-");
+        printf("  %-28s %10s%s\n", r->label, "-", similarity ? " (images too small)" : "");
     else
         printf("  %-28s %10.*f%s%s\n", r->label, r->digits, value, r->unit[0] ? " " : "", r->unit);
 }
@@ -75,10 +78,36 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-/* What the figures depend on besides the model and the images. */
-static json_t *recipe(const csctrl_config *config)
+static void last_part(const char *path, char out[256])
 {
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "program", csctrl_version(), "split",
+    size_t end = strlen(path);
+
+    while (end > 0 && path[end - 1] == '/')
+        end--;
+    size_t first = end;
+    while (first > 0 && path[first - 1] != '/')
+        first--;
+    snprintf(out, 256, "%.*s", (int)(end - first), path + first);
+}
+
+/* Which images: their folder by its name alone, for where it lies is not the figures' affair. */
+static json_t *data_recipe(const csctrl_dataset *test, const csctrl_config *config)
+{
+    csctrl_dataset_info info;
+    char name[256];
+
+    csctrl_dataset_get_info(test, &info);
+    last_part(info.path, name);
+    return json_pack("{s:s, s:o, s:I, s:I}", "kind", info.kind, "name", cli_json_text(name),
+                     "count", (json_int_t)info.count, "eval_count",
+                     (json_int_t)csctrl_config_int(config, "eval.count"));
+}
+
+/* What the figures depend on besides the model. */
+static json_t *recipe(const csctrl_dataset *test, const csctrl_config *config)
+{
+    return json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:f, s:f}", "program", csctrl_version(),
+                     "data", data_recipe(test, config), "split",
                      "held-out; classifiers fitted on training images", "fit_count",
                      (json_int_t)csctrl_config_int(config, "eval.fit_count"), "components",
                      (json_int_t)csctrl_config_int(config, "eval.components"), "neighbours",
@@ -87,7 +116,8 @@ static json_t *recipe(const csctrl_config *config)
                      csctrl_config_real(config, "game.pixel_weight"));
 }
 
-static json_t *make_json(const csctrl_figures *figures, const csctrl_model *model, const char *run)
+static json_t *make_json(const csctrl_figures *figures, const csctrl_model *model,
+                         const csctrl_dataset *test, const char *run)
 {
     json_t *object = json_object(), *sparsity = json_array();
     csctrl_model_info info;
@@ -101,7 +131,7 @@ static json_t *make_json(const csctrl_figures *figures, const csctrl_model *mode
     for (int i = 0; i < figures->layers; i++)
         json_array_append_new(sparsity, number(figures->sparsity[i]));
     json_object_set_new(object, "sparsity", sparsity);
-    json_object_set_new(object, "recipe", recipe(csctrl_model_config(model)));
+    json_object_set_new(object, "recipe", recipe(test, csctrl_model_config(model)));
     return object;
 }
 
@@ -116,10 +146,11 @@ static void print_line(json_t *figures)
 }
 
 /* `g` is NULL where nothing was scored. */
-static int report(csctrl_model *model, const char *run, const csctrl_figures *figures,
-                  const cli_generation *g, cli_figures_form form, const char *save)
+static int report(csctrl_model *model, const csctrl_dataset *test, const char *run,
+                  const csctrl_figures *figures, const cli_generation *g, cli_figures_form form,
+                  const char *save)
 {
-    json_t *object = make_json(figures, model, run);
+    json_t *object = make_json(figures, model, test, run);
     int code = CLI_OK;
 
     if (g != NULL) {
@@ -167,9 +198,9 @@ int cli_figures_print(csctrl_model *model, const char *run, cli_figures_form for
         code = cli_fail_status(status);
     else if (scorer != NULL)
         code = cli_generation_compute(&g, scorer, model, train, test);
+    if (code == CLI_OK)
+        code = report(model, test, run, &figures, scorer != NULL ? &g : NULL, form, save);
     csctrl_dataset_close(&train);
     csctrl_dataset_close(&test);
-    if (code != CLI_OK)
-        return code;
-    return report(model, run, &figures, scorer != NULL ? &g : NULL, form, save);
+    return code;
 }

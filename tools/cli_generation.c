@@ -54,29 +54,30 @@ static int add_images(work *w, const csctrl_tensor *images, int64_t n, cli_featu
     return code;
 }
 
-/* The next held-out images, spread over the whole set; broken ones are passed over, the figures
- * have warned of them. */
-static int64_t read_batch(work *w, int64_t *next)
+/* The next held-out images, spread over the whole set: `n` of them, 0 at the end; broken ones are
+ * passed over, the figures have warned of them. */
+static int read_batch(work *w, int64_t *next, int64_t *n)
 {
-    int64_t n = 0;
-
-    while (n < w->x.shape[0] && *next < w->count) {
-        csctrl_tensor image = cli_tensor_rows(&w->x, n, 1);
+    for (*n = 0; *n < w->x.shape[0] && *next < w->count;) {
+        csctrl_tensor image = cli_tensor_rows(&w->x, *n, 1);
         image = csctrl_tensor_view(image.dtype, 3, image.shape + 1, image.data);
         const int64_t index = (*next)++ * w->total / w->count;
-        n += csctrl_dataset_read(w->test, index, &image, NULL) == CSCTRL_OK;
+        const csctrl_status status = csctrl_dataset_read(w->test, index, &image, NULL);
+        if (status != CSCTRL_OK && !cli_is_broken(status))
+            return cli_fail_status(status);
+        *n += status == CSCTRL_OK;
     }
-    return n;
+    return CLI_OK;
 }
 
 /* Held-out images themselves, or through the autoencoder. */
 static int run_held_out(work *w, bool reconstruct, cli_features *f)
 {
     int64_t next = 0, n;
-    int code = CLI_OK;
+    int code;
 
     cli_scorer_begin(w->scorer, reconstruct ? "reconstructions" : "held-out images", w->count);
-    while (code == CLI_OK && (n = read_batch(w, &next)) > 0) {
+    while ((code = read_batch(w, &next, &n)) == CLI_OK && n > 0) {
         csctrl_tensor x = cli_tensor_rows(&w->x, 0, n), z = cli_tensor_rows(&w->z, 0, n);
         csctrl_tensor xhat = cli_tensor_rows(&w->xhat, 0, n);
         csctrl_status status = CSCTRL_OK;
@@ -86,6 +87,8 @@ static int run_held_out(work *w, bool reconstruct, cli_features *f)
             status = csctrl_model_decode(w->model, &z, &xhat);
         code = status == CSCTRL_OK ? add_images(w, reconstruct ? &xhat : &x, n, f)
                                    : cli_fail_status(status);
+        if (code != CLI_OK)
+            return code;
     }
     return code == CLI_OK ? cli_scorer_end(w->scorer, f) : code;
 }
@@ -156,6 +159,7 @@ int cli_generation_compute(cli_generation *g, cli_scorer *scorer, csctrl_model *
         code = cli_scores_compute(&g->reconstructed, &made, &real, pinned, true);
     cli_features_free(&made);
     g->held_out = g->samples = real.count;
+    g->broken = w.count - real.count;
     if (code == CLI_OK)
         code = cli_features_create(&made, g->samples, true);
     if (code == CLI_OK)
@@ -172,6 +176,8 @@ void cli_generation_print(const cli_generation *g)
 {
     printf("reconstructions of %lld held-out images, against these images\n",
            (long long)g->held_out);
+    if (g->broken > 0)
+        printf("  %lld broken ones left out\n", (long long)g->broken);
     cli_scores_print(&g->reconstructed);
     printf("%lld samples (%d components a class, seed %d), against the %lld held-out images\n",
            (long long)g->samples, g->components, SAMPLE_SEED, (long long)g->held_out);
@@ -183,9 +189,10 @@ void cli_generation_print(const cli_generation *g)
 void cli_generation_json(const cli_generation *g, json_t *object)
 {
     json_object_set_new(object, "reconstructions",
-                        json_pack("{s:s, s:I, s:o}", "reference", "the held-out images themselves",
-                                  "images", (json_int_t)g->held_out, "scores",
-                                  cli_scores_json(&g->reconstructed)));
+                        json_pack("{s:s, s:I, s:I, s:o}", "reference",
+                                  "the held-out images themselves", "images",
+                                  (json_int_t)g->held_out, "broken", (json_int_t)g->broken,
+                                  "scores", cli_scores_json(&g->reconstructed)));
     json_object_set_new(object, "samples",
                         json_pack("{s:s, s:I, s:I, s:i, s:i, s:o}", "reference", "held-out images",
                                   "reference_images", (json_int_t)g->held_out, "images",

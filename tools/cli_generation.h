@@ -8,6 +8,7 @@
 typedef struct cli_generation {
     const cli_scorer *scorer;
     int64_t held_out, samples; /* images of each */
+    int64_t broken;            /* held-out images left out */
     int components;            /* of the subspaces that samples are drawn from */
     cli_scores reconstructed, sampled;
 } cli_generation;

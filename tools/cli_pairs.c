@@ -10,6 +10,7 @@ enum { SSIM_LEAST = 11 }; /* pixels: the window of SSIM */
 typedef struct sums {
     double psnr, ssim, ms_ssim;
     int64_t pairs;
+    int64_t least, smallest; /* shorter side of the smallest image; its place */
 } sums;
 
 /* Length of a path without its ending; all names have one. */
@@ -51,7 +52,7 @@ static int widen(const csctrl_tensor *image, csctrl_tensor *out)
     return code;
 }
 
-static int measure(const csctrl_tensor *x, const csctrl_tensor *y, sums *s)
+static int measure(const csctrl_tensor *x, const csctrl_tensor *y, int64_t i, sums *s)
 {
     const int64_t least = x->shape[2] < x->shape[3] ? x->shape[2] : x->shape[3];
     double psnr = 0, ssim = NAN, ms_ssim = NAN;
@@ -66,6 +67,10 @@ static int measure(const csctrl_tensor *x, const csctrl_tensor *y, sums *s)
     s->psnr += psnr;
     s->ssim += ssim;
     s->ms_ssim += ms_ssim;
+    if (s->pairs == 0 || least < s->least) {
+        s->least = least;
+        s->smallest = i;
+    }
     s->pairs++;
     return CLI_OK;
 }
@@ -90,7 +95,7 @@ static int compare(const csctrl_image_set *a, const csctrl_image_set *b, int64_t
         for (int j = 0; j < 2 && code == CLI_OK; j++)
             code = widen(&image[j], &wide[j]);
         if (code == CLI_OK)
-            code = measure(&wide[0], &wide[1], s);
+            code = measure(&wide[0], &wide[1], i, s);
     }
     for (int j = 0; j < 2; j++) {
         csctrl_npy_free(&image[j]);
@@ -99,24 +104,38 @@ static int compare(const csctrl_image_set *a, const csctrl_image_set *b, int64_t
     return code;
 }
 
+/* Means over all pairs; what one image is too small for is not given, and why. */
+static void add_means(cli_scores *scores, const csctrl_image_set *a, const sums *s,
+                      cli_pairs_gap *gap)
+{
+    const double n = (double)s->pairs;
+
+    cli_scores_add(scores, "psnr", s->psnr / n, NAN, 2, "PSNR of pairs, dB");
+    if (!isnan(s->ssim))
+        cli_scores_add(scores, "ssim", s->ssim / n, NAN, 4, "SSIM of pairs");
+    if (!isnan(s->ms_ssim)) {
+        cli_scores_add(scores, "ms_ssim", s->ms_ssim / n, NAN, 4, "MS-SSIM of pairs");
+        return;
+    }
+    gap->what = isnan(s->ssim) ? "SSIM, MS-SSIM (images in pairs)" : "MS-SSIM (images in pairs)";
+    snprintf(gap->why, sizeof gap->why, "images too small: %.100s has a side of %lld, less than %d",
+             csctrl_image_set_name(a, s->smallest), (long long)s->least,
+             isnan(s->ssim) ? SSIM_LEAST : CSCTRL_MS_SSIM_LEAST);
+}
+
 int cli_pairs_compare(cli_scores *scores, const csctrl_image_set *a, const csctrl_image_set *b,
-                      char why[192])
+                      cli_pairs_gap *gap)
 {
     sums s = {.pairs = 0};
+    char *why = gap->why;
     int code = CLI_OK;
 
-    why[0] = '\0';
+    *gap = (cli_pairs_gap){.what = "PSNR, SSIM, MS-SSIM (images in pairs)"};
     if (!same_names(a, b, why))
         return CLI_OK;
     for (int64_t i = 0; i < csctrl_image_set_count(a) && code == CLI_OK && why[0] == '\0'; i++)
         code = compare(a, b, i, &s, why);
-    if (code != CLI_OK || why[0] != '\0')
-        return code;
-    const double n = (double)s.pairs;
-    cli_scores_add(scores, "psnr", s.psnr / n, NAN, 2, "PSNR of pairs, dB");
-    if (!isnan(s.ssim))
-        cli_scores_add(scores, "ssim", s.ssim / n, NAN, 4, "SSIM of pairs");
-    if (!isnan(s.ms_ssim))
-        cli_scores_add(scores, "ms_ssim", s.ms_ssim / n, NAN, 4, "MS-SSIM of pairs");
+    if (code == CLI_OK && why[0] == '\0')
+        add_means(scores, a, &s, gap);
     return code;
 }

@@ -27,13 +27,27 @@ void cli_scores_add(cli_scores *scores, const char *key, double value, double de
     va_end(arguments);
 }
 
+static bool recipe_known(const cli_features *f)
+{
+    csctrl_moments_info info;
+
+    csctrl_moments_get_info(f->moments, &info);
+    return info.recipe[0] != '\0';
+}
+
+/* An FID only where it is known how the features of either side were made. */
 static csctrl_status add_frechet(cli_scores *scores, const cli_features *a, const cli_features *b,
                                  bool pinned, bool reconstructions)
 {
-    const char *name = !pinned           ? "Frechet distance, unpinned weights"
+    const bool known = recipe_known(a) && recipe_known(b);
+    const char *name = !known            ? "Frechet distance of the statistics"
+                       : !pinned         ? "Frechet distance, unpinned weights"
                        : reconstructions ? "rFID"
                                          : "FID";
-    const char *key = !pinned ? "frechet_distance_unpinned" : reconstructions ? "rfid" : "fid";
+    const char *key = !known            ? "frechet_distance_of_statistics"
+                      : !pinned         ? "frechet_distance_unpinned"
+                      : reconstructions ? "rfid"
+                                        : "fid";
     double distance = 0;
     const csctrl_status status = csctrl_frechet_distance(a->moments, b->moments, &distance);
 

@@ -24,8 +24,8 @@ void cli_scores_add(cli_scores *scores, const char *key, double value, double de
                     const char *label, ...) CLI_PRINTF(6, 7);
 
 /* Of features: a is judged, b the reference. Only the Frechet distance where either has no features
- * kept. Called FID, KID and Inception score only when `pinned`; rFID when a are `reconstructions`
- * of b. */
+ * kept. Called FID, KID and Inception score only when `pinned`, FID also only where the recipes of
+ * both are known; rFID when a are `reconstructions` of b. */
 int cli_scores_compute(cli_scores *scores, const cli_features *a, const cli_features *b,
                        bool pinned, bool reconstructions);
 

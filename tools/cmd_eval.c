@@ -1,22 +1,47 @@
 /* cmd_eval.c - csctrl eval RUN: the figures on held-out images. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli_figures.h"
 #include "commands.h"
 
+/* Is it the run's own data that is evaluated? */
+static bool is_own_data(const cli_args *args)
+{
+    bool own = cli_value(args, "data") == NULL;
+
+    for (size_t i = 0; i < args->set_count; i++)
+        own = own && strncmp(args->sets[i], "data.", 5) != 0;
+    return own;
+}
+
 /* Scores are kept beside what they are scores of: RUN/scores-step-N.json. NULL where RUN is no run
- * directory; owned. */
-static char *place_of_scores(const char *run, const csctrl_model *model)
+ * directory, or the data are not its own; owned. */
+static int place_of_scores(const char *run, const csctrl_model *model, const cli_args *args,
+                           char **place)
 {
     csctrl_model_info info;
     char *checkpoints = cli_format("%s/checkpoints", run);
-    const bool is_run = checkpoints != NULL && access(checkpoints, F_OK) == 0;
 
-    csctrl_model_get_info(model, &info);
+    *place = NULL;
+    if (checkpoints == NULL)
+        return cli_fail_memory();
+    const bool is_run = access(checkpoints, F_OK) == 0;
     free(checkpoints);
-    return is_run ? cli_format("%s/scores-step-%08lld.json", run, (long long)info.step) : NULL;
+    if (!is_run)
+        return CLI_OK;
+    if (!is_own_data(args)) {
+        fprintf(stderr,
+                "csctrl: warning: scores of other data than the run's are not saved in %s; "
+                "-o FILE saves them\n",
+                run);
+        return CLI_OK;
+    }
+    csctrl_model_get_info(model, &info);
+    *place = cli_format("%s/scores-step-%08lld.json", run, (long long)info.step);
+    return *place != NULL ? CLI_OK : cli_fail_memory();
 }
 
 static int evaluate(csctrl_model *model, const cli_args *args)
@@ -32,7 +57,7 @@ static int evaluate(csctrl_model *model, const cli_args *args)
     if (code == CLI_OK)
         code = cli_scorer_open(&scorer, csctrl_model_config(model), args);
     if (code == CLI_OK && out == NULL)
-        place = place_of_scores(run, model);
+        code = place_of_scores(run, model, args, &place);
     if (code == CLI_OK)
         code = cli_figures_print(model, run, form, &scorer, out != NULL ? out : place);
     cli_scorer_close(&scorer);
@@ -73,7 +98,8 @@ const cli_command cli_eval = {
         "RUN is a run directory (its latest checkpoint; RUN/checkpoints/best names the best)\n"
         "or a checkpoint. Rates are in nats; subspaces and classifiers are fitted on training\n"
         "images only. With Inception weights, reconstructions and samples are scored too, apart,\n"
-        "and all is saved in RUN/scores-step-N.json with the recipe.",
+        "and all is saved in RUN/scores-step-N.json with the recipe; of other data than the run's\n"
+        "(--data, or --set of a data key) only with -o.",
     .examples = "  csctrl eval runs/fashion-mnist-1\n"
                 "  csctrl eval runs/fashion-mnist-1/checkpoints/step-00000100 --json\n"
                 "  csctrl eval runs/fashion-mnist-1 --inception inception.safetensors\n"

@@ -69,17 +69,29 @@ static const char *recipe_of(const side *s)
     return info.recipe;
 }
 
-/* Features of the images, by the same recipe as the statistics'. */
+/* Of two ways to make features; what is not known is taken for the other, with a warning. */
+static int recipes_agree(const char *a, const char *recipe_a, const char *b, const char *recipe_b)
+{
+    if (recipe_a[0] == '\0' || recipe_b[0] == '\0') {
+        fprintf(stderr,
+                "csctrl: warning: %s: does not say how its features were made: taken to be made as "
+                "%s\n",
+                recipe_a[0] == '\0' ? a : b, recipe_a[0] == '\0' ? b : a);
+        return CLI_OK;
+    }
+    if (strcmp(recipe_a, recipe_b) == 0)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE,
+                    "%s: made by another recipe (%s) than %s (%s); see --inception and "
+                    "--resize",
+                    a, recipe_a, b, recipe_b);
+}
+
+/* Features of the images. */
 static int run_side(job *j, side *s)
 {
-    if (s->set == NULL) {
-        if (recipe_of(s)[0] == '\0' || strcmp(recipe_of(s), j->scorer.recipe) == 0)
-            return CLI_OK;
-        return cli_fail(CLI_USAGE,
-                        "%s: made by another recipe (%s) than asked for here (%s); see "
-                        "--inception and --resize",
-                        s->path, recipe_of(s), j->scorer.recipe);
-    }
+    if (s->set == NULL)
+        return CLI_OK;
     const int code = cli_features_create(&s->f, csctrl_image_set_count(s->set), !j->fid_only);
     return code == CLI_OK ? cli_scorer_run(&j->scorer, s->set, s->path, &s->f) : code;
 }
@@ -88,16 +100,68 @@ static int run_side(job *j, side *s)
 static int score_statistics(job *j)
 {
     double distance = 0;
-    const csctrl_status status = csctrl_frechet_distance(j->a.f.moments, j->b.f.moments, &distance);
+    const int code = recipes_agree(j->a.path, recipe_of(&j->a), j->b.path, recipe_of(&j->b));
 
+    if (code != CLI_OK)
+        return code;
+    const csctrl_status status = csctrl_frechet_distance(j->a.f.moments, j->b.f.moments, &distance);
     if (status != CSCTRL_OK)
         return cli_fail_status(status);
-    if (strcmp(recipe_of(&j->a), recipe_of(&j->b)) != 0)
-        return cli_fail(CLI_USAGE, "%s and %s: made by different recipes: '%s' and '%s'", j->a.path,
-                        j->b.path, recipe_of(&j->a), recipe_of(&j->b));
     cli_scores_add(&j->scores, "frechet_distance_of_statistics", distance, NAN, 4,
-                   "Frechet distance of the two statistics");
+                   "Frechet distance of the statistics");
     return CLI_OK;
+}
+
+/* Statistics that can stand against what the network makes. */
+static int check_side(const side *s)
+{
+    csctrl_moments_info info;
+
+    if (s->set != NULL)
+        return CLI_OK;
+    csctrl_moments_get_info(s->f.moments, &info);
+    if (info.features == CSCTRL_INCEPTION_FEATURES)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE, "%s: expected statistics of %d Inception features, found %lld",
+                    s->path, CSCTRL_INCEPTION_FEATURES, (long long)info.features);
+}
+
+/* Is there something for the network to do? */
+static int check_sides(const job *j)
+{
+    int code = CLI_OK;
+
+    if (j->a.set == NULL && j->b.set == NULL)
+        code = cli_fail(CLI_USAGE,
+                        "score: --inception: %s and %s are statistics, nothing is left "
+                        "for the network to do; leave it out",
+                        j->a.path, j->b.path);
+    if (code == CLI_OK)
+        code = check_side(&j->a);
+    return code == CLI_OK ? check_side(&j->b) : code;
+}
+
+/* Through the network; what is refused is refused before it runs. */
+static int score_features(job *j, const cli_args *args)
+{
+    const side *statistics = j->a.set == NULL ? &j->a : j->b.set == NULL ? &j->b : NULL;
+    int code = check_sides(j);
+
+    if (code == CLI_OK)
+        code = cli_scorer_open(&j->scorer, NULL, args);
+    if (code == CLI_OK && statistics != NULL)
+        code = recipes_agree(statistics->path, recipe_of(statistics), "asked for here",
+                             j->scorer.recipe);
+    if (code == CLI_OK)
+        code = run_side(j, &j->a);
+    if (code == CLI_OK)
+        code = run_side(j, &j->b);
+    if (code == CLI_OK)
+        code = cli_scores_compute(&j->scores, &j->a.f, &j->b.f, j->scorer.info.pinned != 0, false);
+    if (code == CLI_OK && statistics != NULL)
+        add_missing(j, "KID, precision, recall, density, coverage",
+                    "statistics hold no single features; give the images");
+    return code;
 }
 
 static int compute(job *j, const cli_args *args)
@@ -106,17 +170,7 @@ static int compute(job *j, const cli_args *args)
     int code = CLI_OK;
 
     if (cli_value(args, "inception") != NULL) {
-        code = cli_scorer_open(&j->scorer, NULL, args);
-        if (code == CLI_OK)
-            code = run_side(j, &j->a);
-        if (code == CLI_OK)
-            code = run_side(j, &j->b);
-        if (code == CLI_OK)
-            code =
-                cli_scores_compute(&j->scores, &j->a.f, &j->b.f, j->scorer.info.pinned != 0, false);
-        if (code == CLI_OK && (j->a.set == NULL || j->b.set == NULL))
-            add_missing(j, "KID, precision, recall, density, coverage",
-                        "statistics hold no single features; give the images");
+        code = score_features(j, args);
     } else if (!images) {
         code = score_statistics(j);
     } else {
@@ -124,10 +178,10 @@ static int compute(job *j, const cli_args *args)
                     "no weights given (--inception FILE; see docs/evaluation.md)");
     }
     if (code == CLI_OK && j->a.set != NULL && j->b.set != NULL && !j->fid_only) {
-        char why[192];
-        code = cli_pairs_compare(&j->scores, j->a.set, j->b.set, why);
-        if (code == CLI_OK && why[0] != '\0')
-            add_missing(j, "PSNR, SSIM, MS-SSIM (images in pairs)", why);
+        cli_pairs_gap gap;
+        code = cli_pairs_compare(&j->scores, j->a.set, j->b.set, &gap);
+        if (code == CLI_OK && gap.why[0] != '\0')
+            add_missing(j, gap.what, gap.why);
     }
     if (code == CLI_OK && j->scores.count == 0)
         code =
@@ -237,7 +291,7 @@ static int run_score(const cli_args *args)
 static const cli_option options[] = {
     CLI_OPTION_INCEPTION,
     CLI_OPTION_RESIZE,
-    {"fid-only", 0, NULL, "FID alone: memory does not grow with the images"},
+    {"fid-only", 0, NULL, "FID alone: keeps no features, so that memory does not grow with them"},
     {"out", 'o', "FILE", "save scores and recipe as JSON"},
     CLI_OPTION_FORCE,
     CLI_OPTION_SET,

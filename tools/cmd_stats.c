@@ -69,9 +69,11 @@ const cli_command cli_stats = {
     .least = 1,
     .most = 1,
     .summary = "Reference statistics of a folder of images, for score",
-    .details = "Mean and covariance of Inception features, which csctrl score takes in place of\n"
-               "the images; pytorch-fid and clean-fid read the file too (keys mu and sigma). DIR\n"
-               "is a folder at any depth, a .tar or a .tar.gz; memory does not grow with it.",
+    .details =
+        "Mean and covariance of Inception features, which csctrl score takes in place of\n"
+        "the images; pytorch-fid and clean-fid read the file too (keys mu and sigma). DIR\n"
+        "is a folder at any depth, a .tar or a .tar.gz. Memory does not grow with a folder or a\n"
+        ".tar; the image files of a .tar.gz are kept in memory: unpack a large one first.",
     .examples = "  csctrl stats photos/ -o photos.npz --inception inception.safetensors\n",
     .options = options,
     .run = run_stats,

@@ -68,7 +68,8 @@ CSCTRL_API csctrl_status csctrl_moments_write(const csctrl_moments *moments, con
  *
  * @param out  Owned: release with csctrl_moments_destroy().
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (no zip, no such arrays,
- * shapes that do not belong together, a value that is not finite); CSCTRL_E_UNSUPPORTED;
+ * shapes that do not belong together, d not in 1..46340, a value that is not finite);
+ * CSCTRL_E_UNSUPPORTED;
  * CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_moments_read(csctrl_moments **out, const char *path);
@@ -80,7 +81,8 @@ CSCTRL_API csctrl_status csctrl_moments_read(csctrl_moments **out, const char *p
  *
  * @param distance  Written. >= 0.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE (not as many features); CSCTRL_E_STATE (fewer than two
- * features); CSCTRL_E_NUMERIC (no eigenvalues found); CSCTRL_E_UNSUPPORTED (built without LAPACK);
+ * features); CSCTRL_E_NUMERIC (no eigenvalues found, or numbers so large that the distance
+ * is not finite); CSCTRL_E_UNSUPPORTED (built without LAPACK);
  * CSCTRL_E_NOMEM.
  * Threading: any number of threads.   Source: Heusel et al. 2017, equation 6.
  */
@@ -102,13 +104,13 @@ typedef struct csctrl_kernel_distance {
  * Subsets are drawn without replacement as torch-fidelity draws them (NumPy's MT19937
  * permutations), so that the same features and seed give the same subsets.
  *
- * @param a,b          Borrowed. f32[n, d], f32[m, d]; n and m at least 2.
+ * @param a,b          Borrowed. f32[n, d], f32[m, d]; n and m at least 2, d at least 1.
  * @param subsets      >= 1; usual 100.
  * @param subset_size  >= 2; usual 1000.
  * @param seed         torch-fidelity's default is 2020.
  * @param result       Written.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NOMEM.
- * Threading: any thread.   Source: Binkowski et al. 2018.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
+ * of a or b is not finite); CSCTRL_E_NOMEM. Threading: any thread.   Source: Binkowski et al. 2018.
  */
 CSCTRL_API csctrl_status csctrl_kernel_distance_compute(const csctrl_tensor *a,
                                                         const csctrl_tensor *b, int subsets,
@@ -138,11 +140,11 @@ typedef struct csctrl_manifold {
 /** Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
  *
  * @param samples    Borrowed. f32[n, d]. Samples come first: they are what is judged.
- * @param reference  Borrowed. f32[m, d].
+ * @param reference  Borrowed. f32[m, d], d at least 1.
  * @param k          Neighbours, 1..min(n, m) - 1; usual 5 (torch-fidelity: 3).
  * @param result     Written.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NOMEM. Threading:
- * any thread.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
+ * of either is not finite); CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_manifold_compute(const csctrl_tensor *samples,
                                                  const csctrl_tensor *reference, int k,
@@ -153,28 +155,30 @@ CSCTRL_API csctrl_status csctrl_manifold_compute(const csctrl_tensor *samples,
 /** Class of each row of x by the majority of its k nearest rows of z (Euclidean); of classes with
  * as many votes the one with the nearest neighbour.
  *
- * @param z          Borrowed. f32[n, d].
+ * @param z          Borrowed. f32[n, d], d at least 1.
  * @param labels     Borrowed. n class numbers in 0..classes-1.
  * @param k          1..n.
  * @param x          Borrowed. f32[m, d].
  * @param predicted  Written. m class numbers.
- * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NOMEM. Threading:
- * any thread.
+ * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
+ * of z or x is not finite); CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_knn_classify(const csctrl_tensor *z, const int64_t *labels,
                                              int classes, int k, const csctrl_tensor *x,
                                              int64_t *predicted);
 
 /** Class of each row of x by multinomial logistic regression fitted on z: the mean cross-entropy
- * plus l2 / 2 times the squared weights (not the biases), minimised by L-BFGS from zero in double.
+ * plus l2 / 2 times the squared weights (not the biases), minimised by L-BFGS from zero in double
+ * until no derivative exceeds 1e-5. Where 500 steps do not suffice, or no step decreases it any
+ * more, a warning is logged and the weights found so far classify.
  *
- * @param z          Borrowed. f32[n, d].
+ * @param z          Borrowed. f32[n, d], d at least 1.
  * @param labels     Borrowed. n class numbers in 0..classes-1.
  * @param l2         > 0.
  * @param x          Borrowed. f32[m, d].
  * @param predicted  Written. m class numbers.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE; CSCTRL_E_DTYPE; CSCTRL_E_INVALID; CSCTRL_E_NUMERIC (a feature
- * is not finite); CSCTRL_E_NOMEM. Threading: any thread.
+ * of z or x is not finite); CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_linear_probe_classify(const csctrl_tensor *z, const int64_t *labels,
                                                       int classes, double l2,
@@ -200,7 +204,9 @@ CSCTRL_API csctrl_status csctrl_ms_ssim(const csctrl_tensor *a, const csctrl_ten
  */
 typedef struct csctrl_image_set csctrl_image_set;
 
-/** Open. What is no image by its name, or hidden, is passed over.
+/** Open. What is no image by its name, or hidden, is passed over. The files of a folder or .tar are
+ * read when they are asked for; those of a .tar.gz are kept in memory, as they are there, until the
+ * set is closed.
  *
  * @param out  Owned: release with csctrl_image_set_close().
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (no image, a broken archive);

@@ -67,6 +67,10 @@ static csctrl_status eigenvalues(frechet_work *w, char job, double *matrix)
     if (info != 0)
         return ct_fail(CSCTRL_E_NUMERIC,
                        "Frechet distance: eigenvalues were not found (dsyevd gave %d)", (int)info);
+    for (lapack_int i = 0; i < w->d; i++)
+        if (!isfinite(w->values[i]))
+            return ct_fail(CSCTRL_E_NUMERIC, "Frechet distance: eigenvalue %d is not finite",
+                           (int)i);
     const double least = DBL_EPSILON * w->d * w->values[w->d - 1];
     for (lapack_int i = 0; i < w->d; i++)
         if (!(w->values[i] > least))
@@ -113,7 +117,12 @@ csctrl_status csctrl_frechet_distance(const csctrl_moments *a, const csctrl_mome
         sum += t * t + w.covariance[0][i * a->d + i] + w.covariance[1][i * a->d + i];
     }
     CT_GOTO(st, root_trace(&w, &root));
-    *distance = fmax(sum - 2 * root, 0);
+    const double found = sum - 2 * root;
+    CT_GOTO(st, isfinite(found) ? CSCTRL_OK
+                                : ct_fail(CSCTRL_E_NUMERIC,
+                                          "Frechet distance: means or covariances are too large: "
+                                          "their squares are not finite"));
+    *distance = found < 0 ? 0 : found;
 done:
     work_destroy(&w);
     return st;

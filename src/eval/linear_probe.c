@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "csctrl/score.h"
 #include "eval/measures.h"
@@ -208,11 +209,19 @@ static csctrl_status fit(probe *f)
     if (!isfinite(value) || !isfinite(dot(f->gradient, f->gradient, f->size)))
         return ct_fail(CSCTRL_E_NUMERIC, "linear probe: a feature is not finite; check the model "
                                          "that encoded it");
-    for (int step = 0; step < STEPS_MAX && largest(f->gradient, f->size) > gradient_least; step++) {
+    double most = largest(f->gradient, f->size);
+    int step = 0;
+    for (; step < STEPS_MAX && most > gradient_least; step++) {
         find_direction(f);
         if (!descend(f, &value))
             break;
+        most = largest(f->gradient, f->size);
     }
+    if (most > gradient_least)
+        ct_log(CSCTRL_LOG_WARNING,
+               "linear probe: no minimum within %g after %d steps, the gradient is still %.3g: its "
+               "accuracy is that of the weights found so far",
+               gradient_least, step, most);
     return CSCTRL_OK;
 }
 

@@ -173,6 +173,9 @@ static csctrl_status expect_statistics(const char *path, const ct_tensor *mu,
         return ct_fail(CSCTRL_E_FORMAT,
                        "%s: expected mu [d] and sigma [d, d] of real numbers, found %s and %s",
                        path, ct_tensor_text(mu, a), ct_tensor_text(sigma, b));
+    if (mu->shape[0] < 1 || mu->shape[0] > FEATURES_MAX)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: expected statistics of 1..%d features, found %lld",
+                       path, FEATURES_MAX, (long long)mu->shape[0]);
     if (expect_finite(mu, "mu") != CSCTRL_OK || expect_finite(sigma, "sigma") != CSCTRL_OK)
         return ct_fail_context(CSCTRL_E_FORMAT, "%s", path);
     return CSCTRL_OK;
@@ -194,10 +197,13 @@ static void read_extras(csctrl_moments *m, const ct_tensor *count, const ct_tens
 csctrl_status csctrl_moments_read(csctrl_moments **out, const char *path)
 {
     enum { MU, SIGMA, COUNT, RECIPE, ARRAYS };
-    ct_npz_item items[ARRAYS] = {[MU] = {.name = "mu"},
-                                 [SIGMA] = {.name = "sigma"},
-                                 [COUNT] = {.name = "count", .optional = true},
-                                 [RECIPE] = {.name = "recipe", .optional = true}};
+    const int64_t most = FEATURES_MAX;
+    ct_npz_item items[ARRAYS] = {
+        [MU] = {.name = "mu", .most = most},
+        [SIGMA] = {.name = "sigma", .most = most * most},
+        [COUNT] = {.name = "count", .optional = true, .most = most},
+        [RECIPE] = {.name = "recipe", .optional = true, .most = most},
+    };
     csctrl_moments *m = NULL;
     csctrl_status st;
 

@@ -1,14 +1,33 @@
 /* pairs.c - inner products of all pairs of features, block by block, in double. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "eval/products.h"
 
 enum { BLOCK = 256 };
 
+static csctrl_status expect_finite(const ct_tensor *t, const char *name)
+{
+    const float *x = t->data;
+
+    for (int64_t i = 0; i < csctrl_tensor_count(t); i++)
+        if (!isfinite(x[i]))
+            return ct_fail(CSCTRL_E_NUMERIC,
+                           "%s: number %lld is not finite; check what made the features", name,
+                           (long long)i);
+    return CSCTRL_OK;
+}
+
 csctrl_status ct_expect_features(const ct_tensor *a, const char *name_a, const ct_tensor *b,
                                  const char *name_b)
 {
     CT_TRY(ct_tensor_expect(a, name_a, CSCTRL_F32, 2, (const int64_t[]){-1, -1}));
-    return ct_tensor_expect(b, name_b, CSCTRL_F32, 2, (const int64_t[]){-1, a->shape[1]});
+    CT_TRY(ct_tensor_expect(b, name_b, CSCTRL_F32, 2, (const int64_t[]){-1, a->shape[1]}));
+    if (a->shape[1] < 1)
+        return ct_fail(CSCTRL_E_SHAPE, "%s: expected at least one number in each, found %lld",
+                       name_a, (long long)a->shape[1]);
+    CT_TRY(expect_finite(a, name_a));
+    return expect_finite(b, name_b);
 }
 
 static void squares(const float *x, int64_t n, int64_t d, double *norm)

@@ -37,10 +37,11 @@ static inline double ct_pairs_distance(const ct_pairs *p, int64_t i, int64_t j)
 {
     const double square = p->norm_a[p->first + i] + p->norm_b[j] - 2 * p->out[i * p->nb + j];
 
-    return square > 0 ? square : 0;
+    return square < 0 ? 0 : square;
 }
 
-/* E_SHAPE or E_DTYPE unless a and b are f32[n, d] and f32[m, d]. */
+/* E_SHAPE or E_DTYPE unless a and b are f32[n, d] and f32[m, d], d >= 1; E_NUMERIC unless all is
+ * finite. */
 csctrl_status ct_expect_features(const ct_tensor *a, const char *name_a, const ct_tensor *b,
                                  const char *name_b);
 

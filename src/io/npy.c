@@ -185,7 +185,7 @@ static csctrl_status read_dict(cursor *c, ct_tensor *t)
 
 /* ---- the file */
 
-static csctrl_status check_payload(const char *name, const ct_tensor *t, size_t payload)
+static csctrl_status check_shape(const char *name, const ct_tensor *t)
 {
     uint64_t bytes = csctrl_dtype_size(t->dtype);
 
@@ -194,10 +194,15 @@ static csctrl_status check_payload(const char *name, const ct_tensor *t, size_t 
         if (__builtin_mul_overflow(bytes, (uint64_t)(t->shape[i] > 0 ? t->shape[i] : 1), &bytes) ||
             bytes > INT64_MAX)
             return ct_fail(CSCTRL_E_FORMAT,
-                           "%s: the npy header speaks of more elements than memory can address, "
-                           "found %zu bytes of data",
-                           name, payload);
-    bytes = csctrl_tensor_count(t) == 0 ? 0 : bytes;
+                           "%s: the npy header speaks of more elements than memory can address",
+                           name);
+    return CSCTRL_OK;
+}
+
+static csctrl_status check_payload(const char *name, const ct_tensor *t, size_t payload)
+{
+    const size_t bytes = ct_tensor_bytes(t);
+
     if (bytes != payload)
         return ct_fail(CSCTRL_E_FORMAT,
                        "%s: expected %llu bytes of elements from the npy header, found %zu: the "
@@ -207,8 +212,8 @@ static csctrl_status check_payload(const char *name, const ct_tensor *t, size_t 
     return CSCTRL_OK;
 }
 
-csctrl_status ct_npy_parse(const void *data, size_t size, const char *name, ct_tensor *tensor,
-                           size_t *offset)
+csctrl_status ct_npy_parse_header(const void *data, size_t size, const char *name,
+                                  ct_tensor *tensor, size_t *offset)
 {
     const unsigned char *bytes = data;
     ct_tensor t = csctrl_tensor_view(CSCTRL_F32, 0, NULL, NULL);
@@ -233,9 +238,24 @@ csctrl_status ct_npy_parse(const void *data, size_t size, const char *name, ct_t
     cursor c = {.at = (const char *)bytes + start, .name = name};
     c.end = c.at + length;
     CT_TRY(read_dict(&c, &t));
-    CT_TRY(check_payload(name, &t, size - start - length));
+    CT_TRY(check_shape(name, &t));
     *tensor = t;
     *offset = start + length;
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_npy_parse(const void *data, size_t size, const char *name, ct_tensor *tensor,
+                           size_t *offset)
+{
+    ct_tensor t;
+    size_t start;
+
+    *tensor = csctrl_tensor_view(CSCTRL_F32, 0, NULL, NULL);
+    *offset = 0;
+    CT_TRY(ct_npy_parse_header(data, size, name, &t, &start));
+    CT_TRY(check_payload(name, &t, size - start));
+    *tensor = t;
+    *offset = start;
     return CSCTRL_OK;
 }
 

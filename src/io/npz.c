@@ -27,48 +27,76 @@ static csctrl_status fail_archive(struct archive *a, const char *path)
 
 /* ---- reading */
 
-/* Contents of the present entry; owned. What the header says of its size is not believed. */
-static csctrl_status read_entry(struct archive *a, const char *path, unsigned char **data,
-                                size_t *size)
-{
-    size_t room = 0;
+/* What was read of the present entry. */
+typedef struct contents {
+    unsigned char *data; /* owned */
+    size_t size, room;
+} contents;
 
-    *data = NULL;
-    *size = 0;
-    for (;;) {
-        if (room - *size < CHUNK) {
-            room = 2 * room + CHUNK;
-            unsigned char *more = room <= array_max ? ct_realloc(*data, room) : NULL;
-            if (more == NULL)
-                return room <= array_max
-                           ? CSCTRL_E_NOMEM
-                           : ct_fail(CSCTRL_E_FORMAT, "%s: an array is larger than 16 GiB", path);
-            *data = more;
+/* More of the entry until `want` bytes are there or it ends. Room grows as bytes come: what any
+ * header says of the size is not believed. */
+static csctrl_status read_until(struct archive *a, const char *path, size_t want, contents *c)
+{
+    while (c->size < want) {
+        if (c->size == c->room) {
+            const size_t more = 2 * c->room + CHUNK, room = more < want ? more : want;
+            unsigned char *data = ct_realloc(c->data, room);
+            if (data == NULL)
+                return CSCTRL_E_NOMEM;
+            c->data = data;
+            c->room = room;
         }
-        const la_ssize_t got = archive_read_data(a, *data + *size, room - *size);
+        const la_ssize_t got = archive_read_data(a, c->data + c->size, c->room - c->size);
         if (got < 0)
             return fail_archive(a, path);
         if (got == 0)
-            return CSCTRL_OK;
-        *size += (size_t)got;
+            break;
+        c->size += (size_t)got;
     }
+    return CSCTRL_OK;
+}
+
+static csctrl_status expect_possible(const ct_npz_item *item, const ct_tensor *t)
+{
+    char shape[96];
+
+    if (item->most > 0 && csctrl_tensor_count(t) > item->most)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: expected at most %lld numbers, found %s", item->name,
+                       (long long)item->most, ct_tensor_text(t, shape));
+    if (ct_tensor_bytes(t) > array_max)
+        return ct_fail(CSCTRL_E_FORMAT, "%s: an array is larger than 16 GiB", item->name);
+    return CSCTRL_OK;
+}
+
+/* The header is looked at before the elements are read, and no more of them than it speaks of, but
+ * for one byte that tells a longer entry: a few compressed bytes could become any number. */
+static csctrl_status read_array(struct archive *a, const char *path, ct_npz_item *item, contents *c,
+                                size_t *offset)
+{
+    ct_tensor t;
+
+    CT_TRY(read_until(a, path, CT_NPY_START, c));
+    CT_TRY(ct_npy_parse_header(c->data, c->size, item->name, &t, offset));
+    CT_TRY(expect_possible(item, &t));
+    CT_TRY(read_until(a, path, *offset + ct_tensor_bytes(&t) + 1, c));
+    if (c->size > *offset + ct_tensor_bytes(&t))
+        c->size = *offset + ct_tensor_bytes(&t) + 1;
+    return ct_npy_parse(c->data, c->size, item->name, &item->value, offset);
 }
 
 static csctrl_status read_item(struct archive *a, const char *path, ct_npz_item *item)
 {
-    unsigned char *data = NULL;
-    size_t size = 0, offset = 0;
-    csctrl_status st = read_entry(a, path, &data, &size);
+    contents c = {.data = NULL};
+    size_t offset = 0;
+    const csctrl_status st = read_array(a, path, item, &c, &offset);
 
-    if (st == CSCTRL_OK)
-        st = ct_npy_parse(data, size, item->name, &item->value, &offset);
     if (st != CSCTRL_OK) {
-        ct_free(data);
+        ct_free(c.data);
         item->value.data = NULL;
         return st == CSCTRL_E_NOMEM ? st : ct_fail_context(st, "%s", path);
     }
-    memmove(data, data + offset, size - offset);
-    item->value.data = data;
+    memmove(c.data, c.data + offset, c.size - offset);
+    item->value.data = c.data;
     return CSCTRL_OK;
 }
 

@@ -8,6 +8,7 @@
 typedef struct ct_npz_item {
     const char *name; /* without ".npy" */
     bool optional;
+    int64_t most;    /* of its elements; 0: as many as 16 GiB hold */
     ct_tensor value; /* written: data owned (csctrl_npy_free), NULL for an optional one not there */
 } ct_npz_item;
 

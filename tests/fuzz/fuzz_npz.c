@@ -4,10 +4,11 @@
 #include "fuzz.h"
 #include "io/npz.h"
 
+static volatile uint8_t sink;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ct_npz_item items[] = {{.name = "mu"}, {.name = "sigma"}, {.name = "count", .optional = true}};
-    double sum = 0;
 
     if (ct_npz_parse(data, size, "fuzz", items, 3) != CSCTRL_OK) {
         FUZZ_CHECK(csctrl_last_error()[0] != '\0');
@@ -19,9 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < 3; i++) {
         const uint8_t *bytes = items[i].value.data;
         for (size_t j = 0; bytes != NULL && j < ct_tensor_bytes(&items[i].value); j++)
-            sum += bytes[j];
+            sink = bytes[j]; /* a sanitiser sees a byte that is not there */
         csctrl_npy_free(&items[i].value);
     }
-    FUZZ_CHECK(sum >= 0);
     return 0;
 }

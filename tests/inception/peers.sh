@@ -76,6 +76,17 @@ PY
 grep -q '^  FID  ' out && grep -q '^  KID, 100 subsets of 24 ' out && grep -q '^  Inception score, 10 splits' out ||
     fail "pinned weights are not called FID: $(cat out)"
 
+echo "== statistics of a tool that does not say its recipe, and those of another recipe"
+"$program" stats b -o ours.npz --inception named.safetensors 2>err
+"$python" -c 'import numpy
+f = numpy.load("ours.npz")
+numpy.savez("foreign.npz", mu=f["mu"], sigma=f["sigma"])'
+"$program" score a ours.npz --inception named.safetensors >out 2>err
+grep -q '^  FID  ' out || fail "by one recipe it is an FID: $(cat out)"
+"$program" score a foreign.npz --inception named.safetensors >out 2>err
+grep -q 'foreign.npz: does not say how' err || fail "no warning of an unknown recipe"
+grep -q '^  Frechet distance of the statistics ' out && ! grep -q '^  FID  ' out || fail "an unknown recipe is called FID"
+
 echo "== eval: reconstructions and samples apart"
 cat >tiny.yaml <<'YAML'
 data: {kind: synthetic, size: 16, synthetic_count: 96}
@@ -93,4 +104,28 @@ grep -q '^  FID  ' out || fail "no FID of samples"
 saved=run/scores-step-00000002.json
 [ "$(key "$saved" reconstructions images)" = 16 ] && key "$saved" samples scores fid && key "$saved" inception resize ||
     fail "the recipe was not saved"
+echo "== eval: broken images are left out and counted"
+mkdir -p set/train set/test
+cp -r a set/train/one
+cp -r b set/train/two
+cp -r set/train/. set/test
+cut=$(find set/test/one -name '*.png' | sort | head -n 1)
+head -c 60 "$cut" >cut.png
+mv cut.png "$cut"
+sed 's|^data: .*|data: {kind: folder, path: set/train, test_path: set/test, size: 16, channels: 3}|' tiny.yaml >set.yaml
+"$program" train set.yaml --out set-run --quiet --set eval.count=1000
+"$program" eval set-run --inception named.safetensors --set eval.count=1000 -o broken.json >out 2>err
+cat out
+grep -q '^  1 broken ones left out$' out && [ "$(key broken.json reconstructions broken)" = 1 ] ||
+    fail "the broken image is not counted"
+
+echo "== other data or other counts do not pass for the run's own"
+cp "$saved" before.json
+"$program" eval run --inception named.safetensors --data a --set data.size=16 >out 2>err || true
+cmp -s "$saved" before.json || fail "--data replaced the scores of the run"
+"$program" eval run --inception named.safetensors --set data.synthetic_count=64 >out 2>err
+grep -q 'not saved in run; -o FILE' err || fail "no warning that nothing is saved"
+cmp -s "$saved" before.json || fail "--set of a data key replaced the scores of the run"
+"$program" eval run --inception named.safetensors --set data.synthetic_count=64 -o other.json >out 2>err
+[ "$(key other.json recipe data eval_count)" = 16 ] || fail "the recipe does not say eval.count"
 echo passed

@@ -64,6 +64,21 @@ static void test_kernel_distance_is_that_of_torch_fidelity(void **state)
     assert_true(fabs(k.all - all) < 1e-12);
 }
 
+/* A set against itself is a set against its copy: where the numbers lie does not matter. */
+static void test_kernel_distance_of_a_set_to_itself(void **state)
+{
+    feature_pair f, g;
+    csctrl_kernel_distance own, copied;
+
+    (void)state;
+    fill_features(&f);
+    g = f;
+    csctrl_tensor a = rows_of(f.a, NA), copy = rows_of(g.a, NA);
+    expect_ok(csctrl_kernel_distance_compute(&a, &a, 3, 20, 2020, &own));
+    expect_ok(csctrl_kernel_distance_compute(&a, &copy, 3, 20, 2020, &copied));
+    assert_true(own.all == copied.all && own.mean == copied.mean);
+}
+
 /* With subsets as large as both sets there is one value, and fewer images than asked for will do.
  */
 static void test_few_images_shrink_the_subsets(void **state)
@@ -135,6 +150,28 @@ static void test_manifold_follows_the_definitions(void **state)
     expect_fail(csctrl_manifold_compute(&b, &a, NB, &m), CSCTRL_E_INVALID,
                 "more images than the 30");
     expect_fail(csctrl_manifold_compute(&b, &a, 0, &m), CSCTRL_E_INVALID, "more images than the 0");
+    a.shape[1] = b.shape[1] = 0;
+    expect_fail(csctrl_manifold_compute(&b, &a, 3, &m), CSCTRL_E_SHAPE, "at least one number");
+}
+
+/* One number that is none, on either side: not a distance of 0. */
+static void test_features_that_are_not_finite_are_refused(void **state)
+{
+    feature_pair f;
+    csctrl_kernel_distance k;
+    csctrl_manifold m;
+
+    (void)state;
+    fill_features(&f);
+    csctrl_tensor a = rows_of(f.a, NA), b = rows_of(f.b, NB);
+    f.a[7] = NAN;
+    expect_fail(csctrl_kernel_distance_compute(&a, &b, 3, 9, 1, &k), CSCTRL_E_NUMERIC,
+                "first features: number 7 is not finite");
+    expect_fail(csctrl_kernel_distance_compute(&b, &a, 3, 9, 1, &k), CSCTRL_E_NUMERIC,
+                "second features: number 7");
+    expect_fail(csctrl_manifold_compute(&a, &b, 3, &m), CSCTRL_E_NUMERIC, "samples: number 7");
+    f.a[7] = INFINITY;
+    expect_fail(csctrl_manifold_compute(&b, &a, 3, &m), CSCTRL_E_NUMERIC, "reference: number 7");
 }
 
 enum { MODES = 10, EACH = 30, ALL = MODES * EACH };
@@ -180,10 +217,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numpy_permutes_alike),
         cmocka_unit_test(test_kernel_distance_is_that_of_torch_fidelity),
+        cmocka_unit_test(test_kernel_distance_of_a_set_to_itself),
         cmocka_unit_test(test_few_images_shrink_the_subsets),
         cmocka_unit_test(test_inception_score_is_that_of_torch_fidelity),
         cmocka_unit_test(test_inception_score_of_certain_classes),
         cmocka_unit_test(test_manifold_follows_the_definitions),
+        cmocka_unit_test(test_features_that_are_not_finite_are_refused),
         cmocka_unit_test(test_mode_collapse_is_precise_without_recall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* test_moments.c - means, covariances and Frechet distances against closed forms and pytorch-fid's
  * calculate_frechet_distance; statistics files. */
+#define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/fs.h"
+#include "base/mem.h"
 #include "csctrl/npy.h"
 #include "csctrl/system.h"
 #include "eval/moments.h"
@@ -162,10 +165,80 @@ static void test_foreign_files_are_read_and_bad_ones_refused(void **state)
     arrays[1].value.data = sigma;
     expect_ok(ct_npz_write(path, arrays, 2));
     expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT, "expected mu [d] and sigma [d, d]");
+    arrays[0].value = CT_SHAPE(CSCTRL_F32, 0);
+    arrays[1].value = CT_SHAPE(CSCTRL_F32, 0, 0);
+    arrays[0].value.data = arrays[1].value.data = sigma;
+    expect_ok(ct_npz_write(path, arrays, 2));
+    expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT,
+                "f.npz: expected statistics of 1..46340 features, found 0");
     path = temp_file(state, "no.npz", "hello", 5);
     expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT, "expected an .npz file");
     expect_fail(csctrl_moments_read(&m, temp_path(state, "none.npz")), CSCTRL_E_NOT_FOUND, "none");
     assert_null(m);
+}
+
+/* An entry is read no further than its header speaks of: a compressed one could be of any length.
+ */
+static void test_entries_are_read_as_far_as_their_header_says(void **state)
+{
+    enum { COUNT = 4 << 20 };
+    static const char longer[] = "(4194304,)", shorter[] = "(2,)      ";
+    const char *path = temp_path(state, "long.npz");
+    ct_named_tensor array = {"mu.npy", CT_SHAPE(CSCTRL_U8, COUNT)};
+    ct_npz_item item = {.name = "mu"};
+    unsigned char *file = NULL, *at;
+    size_t size = 0;
+
+    array.value.data = calloc(COUNT, 1);
+    expect_ok(ct_npz_write(path, &array, 1));
+    item.most = COUNT - 1;
+    expect_fail(ct_npz_read(path, &item, 1), CSCTRL_E_FORMAT,
+                "mu: expected at most 4194303 numbers, found u8[4194304]");
+    item.most = 0;
+    expect_ok(ct_npz_read(path, &item, 1));
+    csctrl_npy_free(&item.value);
+    expect_ok(ct_fs_read(path, SIZE_MAX, &file, &size));
+    at = memmem(file, size, longer, strlen(longer));
+    assert_non_null(at);
+    memcpy(at, shorter, strlen(shorter));
+    expect_fail(ct_npz_parse(file, size, "long", &item, 1), CSCTRL_E_FORMAT,
+                "expected 2 bytes of elements from the npy header, found 3: the file is too long");
+    assert_null(item.value.data);
+    ct_free(file);
+    free(array.value.data);
+}
+
+static csctrl_moments *moments_from(void **state, double *mu, double *sigma)
+{
+    const char *path = temp_path(state, "d.npz");
+    ct_named_tensor arrays[] = {{"mu.npy", CT_SHAPE(CSCTRL_F64, 2)},
+                                {"sigma.npy", CT_SHAPE(CSCTRL_F64, 2, 2)}};
+    csctrl_moments *m = NULL;
+
+    arrays[0].value.data = mu;
+    arrays[1].value.data = sigma;
+    expect_ok(ct_npz_write(path, arrays, 2));
+    expect_ok(csctrl_moments_read(&m, path));
+    return m;
+}
+
+/* Finite in the file, but their squares are not: no distance, least of all 0. */
+static void test_huge_numbers_have_no_distance(void **state)
+{
+    double zero[2] = {0}, huge[2] = {1e200, -1e200};
+    double unit[4] = {1, 0, 0, 1}, wide[4] = {1e200, 0, 0, 1e200}, most[4] = {1e308, 0, 0, 1e308};
+    csctrl_moments *plain = moments_from(state, zero, unit), *far = moments_from(state, huge, unit);
+    csctrl_moments *large = moments_from(state, zero, wide), *top = moments_from(state, zero, most);
+    double distance = -1;
+
+    expect_fail(csctrl_frechet_distance(far, plain, &distance), CSCTRL_E_NUMERIC, "too large");
+    expect_fail(csctrl_frechet_distance(large, large, &distance), CSCTRL_E_NUMERIC, "Frechet");
+    expect_fail(csctrl_frechet_distance(top, top, &distance), CSCTRL_E_NUMERIC, "Frechet");
+    assert_true(distance == -1);
+    csctrl_moments_destroy(&plain);
+    csctrl_moments_destroy(&far);
+    csctrl_moments_destroy(&large);
+    csctrl_moments_destroy(&top);
 }
 
 static void test_misuse_is_told(void **state)
@@ -201,6 +274,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_keep_everything, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_foreign_files_are_read_and_bad_ones_refused, temp_make,
                                         temp_remove),
+        cmocka_unit_test_setup_teardown(test_entries_are_read_as_far_as_their_header_says,
+                                        temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_huge_numbers_have_no_distance, temp_make, temp_remove),
         cmocka_unit_test(test_misuse_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

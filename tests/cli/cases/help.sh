@@ -25,6 +25,10 @@ expect 0 train --help
 says "objective.*decoder's move"
 expect 0 eval --help
 says 'its latest checkpoint; RUN/checkpoints/best'
+expect 0 stats --help
+says 'image files of a \.tar\.gz are kept in memory'
+expect 0 score --help
+says_not 'memory does not grow with the images'
 expect 0 help
 mv out by_help
 expect 0 -h
