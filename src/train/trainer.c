@@ -246,10 +246,10 @@ static csctrl_status continue_on_disk(csctrl_trainer *t, const char *run_dir)
     if ((t->run_dir = ct_strdup(run_dir)) == NULL)
         return CSCTRL_E_NOMEM;
     CT_TRY(ct_rundir_rewind(run_dir, t->model->step));
-    CT_TRY(ct_board_resume(&t->board, run_dir));
     CT_TRY(ct_rundir_write_config(run_dir, t->config));
     /* A run killed after its last save still has what that save was to replace. */
-    return ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last"));
+    CT_TRY(ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last")));
+    return ct_board_resume(&t->board, run_dir);
 }
 
 /* How this launch was made, which says nothing of the one before: of the overrides alone. */
