@@ -191,13 +191,6 @@ int cli_scorer_end(cli_scorer *scorer, cli_features *features)
     return code;
 }
 
-/* Is it the file that is at fault? */
-static bool is_broken(csctrl_status status)
-{
-    return status == CSCTRL_E_FORMAT || status == CSCTRL_E_UNSUPPORTED || status == CSCTRL_E_IO ||
-           status == CSCTRL_E_NOT_FOUND;
-}
-
 int cli_scorer_run(cli_scorer *scorer, const csctrl_image_set *set, const char *path,
                    cli_features *features)
 {
@@ -210,7 +203,7 @@ int cli_scorer_run(cli_scorer *scorer, const csctrl_image_set *set, const char *
         const csctrl_status status = csctrl_image_set_read(set, i, &image);
         if (status == CSCTRL_OK) {
             code = cli_scorer_add(scorer, &image, features);
-        } else if (is_broken(status)) {
+        } else if (cli_is_broken(status)) {
             features->broken++;
             scorer->total--;
             fprintf(stderr, "csctrl: warning: left out: %s\n", csctrl_last_error());
