@@ -58,6 +58,12 @@ expect 0 report run -o bad
 mkdir -p worse/report.html
 complains 2 'cannot write worse/report\.html: ' report run -o worse --force
 [ "$(ls worse)" = report.html ] || fail "a report that failed left $(ls worse)"
+# A page that cannot be written leaves the earlier one.
+cp -r run/report full
+ln -s /dev/full full/report.html.new
+complains 2 'cannot write full/report\.html: No space left' report run -o full --force
+same run/report/report.html full/report.html
+missing full/report.html.new
 
 # A checkpoint needs a place, finds the run's metrics, and is named as it is.
 missing run/checkpoints/report
