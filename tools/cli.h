@@ -157,7 +157,9 @@ size_t cli_existing_part(const char *path);
 void cli_remove_made(const char *path, size_t existing);
 int cli_check_out_dir(const char *path, bool force);  /* refuses one that holds anything */
 int cli_check_out_file(const char *path, bool force); /* refuses an existing one */
-char *cli_stem(const char *path);                     /* "a/b.c.png" -> "b.c"; owned */
+/* The file is there as a whole, or as it was. */
+int cli_write_atomic(const char *path, const char *text, size_t size);
+char *cli_stem(const char *path); /* "a/b.c.png" -> "b.c"; owned */
 /* Name of the entry prefixN[suffix] with the greatest number N <= most; owned; NULL when there is
  * none. */
 char *cli_last_numbered(const char *dir, const char *prefix, const char *suffix, int64_t most,
@@ -172,6 +174,8 @@ int cli_tensor_alloc(csctrl_tensor *tensor, int ndim, const int64_t *shape); /* 
 void cli_tensor_free(csctrl_tensor *tensor);
 /* Rows first..first+count-1 of `tensor`; no copy. */
 csctrl_tensor cli_tensor_rows(const csctrl_tensor *tensor, int64_t first, int64_t count);
+/* Is it the image file that is at fault, which is then left out? */
+bool cli_is_broken(csctrl_status status);
 /* Read `count` files into x f32[count, c, h, w] of the model's geometry (allocated). */
 int cli_images_read(csctrl_tensor *x, const csctrl_model_info *info, char *const *paths,
                     int64_t count);

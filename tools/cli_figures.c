@@ -9,12 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One row of the table: where the figure is in csctrl_figures and how it is called. */
-typedef struct row {
-    const char *key, *label, *unit;
-    size_t offset;
-    int digits;
-} row;
+typedef cli_figure row;
 
 #define ROW(field, digits, label, unit)                                                            \
     {                                                                                              \
@@ -38,9 +33,19 @@ static const row rows[] = {
 
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
+const cli_figure *cli_figure_at(size_t index)
+{
+    return index < ROW_COUNT ? &rows[index] : NULL;
+}
+
+double cli_figure_value(const csctrl_figures *figures, const cli_figure *figure)
+{
+    return *(const double *)((const char *)figures + figure->offset);
+}
+
 static double value_of(const csctrl_figures *figures, const row *r)
 {
-    return *(const double *)((const char *)figures + r->offset);
+    return cli_figure_value(figures, r);
 }
 
 /* SSIM and MS-SSIM are not defined for images below a size. */

@@ -105,6 +105,30 @@ int cli_check_out_file(const char *path, bool force)
     return cli_make_dirs(path, true);
 }
 
+int cli_write_atomic(const char *path, const char *text, size_t size)
+{
+    char *fresh = cli_format("%s.new", path);
+
+    if (fresh == NULL)
+        return cli_fail_memory();
+    errno = 0;
+    FILE *file = fopen(fresh, "wb");
+    bool written = file != NULL && fwrite(text, 1, size, file) == size;
+    int error = errno;
+    if (file != NULL && fclose(file) != 0 && written) {
+        error = errno;
+        written = false;
+    }
+    if (written && rename(fresh, path) != 0) {
+        error = errno;
+        written = false;
+    }
+    if (!written && file != NULL)
+        (void)unlink(fresh);
+    free(fresh);
+    return written ? CLI_OK : cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(error));
+}
+
 char *cli_stem(const char *path)
 {
     const char *slash = strrchr(path, '/');

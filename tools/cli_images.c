@@ -29,6 +29,12 @@ csctrl_tensor cli_tensor_rows(const csctrl_tensor *tensor, int64_t first, int64_
     return rows;
 }
 
+bool cli_is_broken(csctrl_status status)
+{
+    return status == CSCTRL_E_FORMAT || status == CSCTRL_E_UNSUPPORTED || status == CSCTRL_E_IO ||
+           status == CSCTRL_E_NOT_FOUND;
+}
+
 int cli_images_read(csctrl_tensor *x, const csctrl_model_info *info, char *const *paths,
                     int64_t count)
 {

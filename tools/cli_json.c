@@ -1,6 +1,9 @@
-/* cli_json.c - file names may be any bytes; JSON takes UTF-8 only. */
+/* cli_json.c - JSON of names that may be any bytes, where JSON takes UTF-8 only; files of lines. */
 #include "cli_json.h"
 
+#include "cli.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,4 +39,23 @@ json_t *cli_json_text(const char *text)
         string = json_stringn(copy, length);
     free(copy);
     return string;
+}
+
+int cli_json_lines(const char *path, int (*take)(void *user, const json_t *object), void *user)
+{
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t size = 0;
+    int code = CLI_OK;
+
+    while (file != NULL && code == CLI_OK && getline(&line, &size, file) > 0) {
+        json_t *object = json_loads(line, 0, NULL);
+        if (json_is_object(object))
+            code = take(user, object);
+        json_decref(object);
+    }
+    free(line);
+    if (file != NULL)
+        fclose(file);
+    return code;
 }

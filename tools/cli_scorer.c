@@ -191,12 +191,6 @@ int cli_scorer_end(cli_scorer *scorer, cli_features *features)
     return code;
 }
 
-bool cli_is_broken(csctrl_status status)
-{
-    return status == CSCTRL_E_FORMAT || status == CSCTRL_E_UNSUPPORTED || status == CSCTRL_E_IO ||
-           status == CSCTRL_E_NOT_FOUND;
-}
-
 int cli_scorer_run(cli_scorer *scorer, const csctrl_image_set *set, const char *path,
                    cli_features *features)
 {

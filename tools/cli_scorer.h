@@ -49,9 +49,6 @@ void cli_scorer_begin(cli_scorer *scorer, const char *what, int64_t total);
 int cli_scorer_add(cli_scorer *scorer, const csctrl_tensor *image, cli_features *features);
 int cli_scorer_end(cli_scorer *scorer, cli_features *features);
 
-/* Is it the image's file that is at fault? */
-bool cli_is_broken(csctrl_status status);
-
 /* All of a set; broken images are left out, each with a warning. Fails when none is left. */
 int cli_scorer_run(cli_scorer *scorer, const csctrl_image_set *set, const char *path,
                    cli_features *features);

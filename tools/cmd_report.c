@@ -1,5 +1,4 @@
 /* cmd_report.c - csctrl report RUN: everything there is to see of a model, in one HTML file. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,20 +12,6 @@ static int (*const sections[])(report *r) = {
     report_codes,   report_alone,          report_similarity, report_components,
     report_samples, report_interpolations, report_cost,
 };
-
-static int write_file(const char *path, const char *text, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    int failed = file == NULL || fwrite(text, 1, size, file) != size;
-    const int error = errno;
-
-    if (file != NULL)
-        failed = fclose(file) != 0 || failed;
-    if (!failed)
-        return CLI_OK;
-    (void)unlink(path);
-    return cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(error != 0 ? error : errno));
-}
 
 /* The page grows in memory, so that there is none where a section failed. */
 static int write_report(report *r)
@@ -48,7 +33,7 @@ static int write_report(report *r)
     if (fclose(r->html) != 0 && code == CLI_OK)
         code = cli_fail_memory();
     if (code == CLI_OK)
-        code = write_file(path, text, size);
+        code = cli_write_atomic(path, text, size);
     if (code == CLI_OK)
         printf("%s  with %d pictures, also as files beside it\n", path, r->pictures);
     free(text);
@@ -92,8 +77,10 @@ static int run_report(const cli_args *args)
             code = report_open(&r);
         if (code == CLI_OK)
             code = write_report(&r);
-        if (code != CLI_OK)
+        if (code != CLI_OK) {
+            report_take_back(&r);
             cli_remove_made(dir, existing);
+        }
     }
     report_close(&r);
     free(dir);

@@ -36,6 +36,8 @@ typedef struct report {
     csctrl_figures figures;
     csctrl_subspaces *subspaces;
     int shown[REPORT_CLASSES_MAX], shown_count; /* classes that have images */
+    char **written;                             /* paths of pictures; owned */
+    size_t written_count, written_room;
 } report;
 
 /* --- report_data.c */
@@ -71,8 +73,15 @@ typedef struct report_grid {
     char (*column_labels)[REPORT_LABEL], (*row_labels)[REPORT_LABEL];
 } report_grid;
 
-/* Write DIR/NAME.png and show it. */
+/* Write DIR/NAME.png and show it; words where there is no image. */
 int report_show(report *r, const report_grid *grid);
+/* Words in place of a picture. */
+void report_no_image(report *r);
+/* Path of DIR/NAME.png, borrowed, on the list of what a report that fails takes back; NULL without
+ * memory. */
+const char *report_new_picture(report *r, const char *name);
+/* Remove the pictures written: the report has failed. */
+void report_take_back(report *r);
 /* The PNG that is there as a data: URI. */
 int report_embed(report *r, const char *path);
 /* A caption follows its pictures between these two. */

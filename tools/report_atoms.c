@@ -146,8 +146,9 @@ static int show_layer(report *r, int layer)
     char name[32];
     int code = CLI_OK;
 
-    if (csctrl_model_get_layer(r->model, layer, &l) != CSCTRL_OK)
-        return cli_fail_status(CSCTRL_E_IO);
+    const csctrl_status known = csctrl_model_get_layer(r->model, layer, &l);
+    if (known != CSCTRL_OK)
+        return cli_fail_status(known);
     const int shown = l.atoms < ATOMS_MAX ? l.atoms : ATOMS_MAX;
     if (layer == 0)
         code = first_atoms(r, &tiles);

@@ -132,8 +132,9 @@ static int show_codes(report *r, const csctrl_tensor *x, const int64_t *position
     csctrl_tensor codes = {.data = NULL};
     const double zeros = r->figures.sparsity[layer];
 
-    if (csctrl_model_get_layer(r->model, layer, &l) != CSCTRL_OK)
-        return cli_fail_status(CSCTRL_E_IO);
+    const csctrl_status known = csctrl_model_get_layer(r->model, layer, &l);
+    if (known != CSCTRL_OK)
+        return cli_fail_status(known);
     int code = encode_layer(r, x, layer, &l, &codes);
     report_raw(r, "<h3>Layer %d</h3>", layer + 1);
     report_figure(r);
@@ -173,15 +174,17 @@ int report_codes(report *r)
     int64_t positions[IMAGES];
     csctrl_tensor x = {.data = NULL};
     const int n = report_pick(r, IMAGES, positions);
-    int code = report_read(r, &r->held, positions, n, &x);
+    int code = n > 0 ? report_read(r, &r->held, positions, n, &x) : CLI_OK;
 
     report_section(r, "codes", "Codes");
     sparsity_table(r);
+    if (n == 0)
+        report_no_image(r);
     report_raw(r, "<p>In each row %s is the largest absolute code of that image and layer%s.</p>\n",
                csctrl_config_bool(r->config, "model.nonneg") ? "black is 0 and white"
                                                              : "mid grey is 0 and black or white",
                csctrl_config_bool(r->config, "model.nonneg") ? "" : ", with its sign");
-    for (int layer = 0; layer < r->info.layers && code == CLI_OK; layer++)
+    for (int layer = 0; layer < r->info.layers && n > 0 && code == CLI_OK; layer++)
         code = show_codes(r, &x, positions, layer);
     report_section_end(r);
     cli_tensor_free(&x);
@@ -219,8 +222,9 @@ static int regenerate(report *r, const csctrl_tensor *x, const csctrl_tensor *z,
     csctrl_tensor codes = {.data = NULL};
     double each[ALONE] = {0.0};
 
-    if (csctrl_model_get_layer(r->model, layer, &l) != CSCTRL_OK)
-        return cli_fail_status(CSCTRL_E_IO);
+    const csctrl_status known = csctrl_model_get_layer(r->model, layer, &l);
+    if (known != CSCTRL_OK)
+        return cli_fail_status(known);
     int code = encode_layer(r, x, layer, &l, &codes);
     if (code == CLI_OK) {
         csctrl_status status = rescale(r, z, layer, &codes);
@@ -244,9 +248,14 @@ int report_alone(report *r)
     int64_t positions[ALONE];
     csctrl_tensor x = {.data = NULL}, z = {.data = NULL}, tiles = {.data = NULL};
     const int n = report_pick(r, ALONE, positions);
-    int code = report_read(r, &r->held, positions, n, &x);
 
     report_section(r, "alone", "What each layer alone regenerates");
+    if (n == 0) {
+        report_no_image(r);
+        report_section_end(r);
+        return CLI_OK;
+    }
+    int code = report_read(r, &r->held, positions, n, &x);
     if (code == CLI_OK)
         code = report_features(r, &r->held, positions, n, &z);
     if (code == CLI_OK)

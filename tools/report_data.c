@@ -28,12 +28,6 @@ static int64_t drawn(int64_t i, int64_t count, int64_t total)
     return first + (int64_t)((mixed >> 32) % (uint64_t)(last - first));
 }
 
-static bool is_broken(csctrl_status status)
-{
-    return status == CSCTRL_E_FORMAT || status == CSCTRL_E_UNSUPPORTED || status == CSCTRL_E_IO ||
-           status == CSCTRL_E_NOT_FOUND;
-}
-
 /* One image into row `row` of x. */
 static csctrl_status read_row(csctrl_dataset *data, int64_t index, csctrl_tensor *x, int64_t row,
                               int64_t *label)
@@ -96,7 +90,7 @@ static csctrl_status fill(report *r, report_set *set, csctrl_tensor *x, csctrl_t
         status = read_row(set->data, set->index[at], x, waiting, set->labels + at);
         if (status == CSCTRL_OK)
             waiting++;
-        else if (is_broken(status))
+        else if (cli_is_broken(status))
             status = CSCTRL_OK;
         if (status == CSCTRL_OK && waiting > 0 && (waiting == r->batch || i + 1 == set->count)) {
             status = look(r, set, used, *x, *xhat, waiting);
@@ -202,6 +196,9 @@ static void set_close(report_set *set)
 
 void report_close(report *r)
 {
+    for (size_t i = 0; i < r->written_count; i++)
+        free(r->written[i]);
+    free(r->written);
     csctrl_subspaces_destroy(&r->subspaces);
     set_close(&r->held);
     set_close(&r->fit);

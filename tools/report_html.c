@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report.h"
 
@@ -132,6 +133,7 @@ static void put_base64(FILE *out, const unsigned char *data, size_t size)
 
 int report_embed(report *r, const char *path)
 {
+    errno = 0; /* that of malloc, of an earlier call or of none says nothing of this file */
     FILE *file = fopen(path, "rb");
     unsigned char *data = malloc(PICTURE_MAX);
     size_t size = 0;
@@ -171,6 +173,44 @@ static void put_labels(report *r, const report_grid *grid, int left, int top, in
     }
 }
 
+const char *report_new_picture(report *r, const char *name)
+{
+    if (r->written_count == r->written_room) {
+        const size_t room = 2 * r->written_room + 32;
+        char **written = realloc(r->written, room * sizeof *written);
+        if (written == NULL)
+            return NULL;
+        r->written = written;
+        r->written_room = room;
+    }
+    char *path = cli_format("%s/%s.png", r->dir, name);
+    if (path != NULL)
+        r->written[r->written_count++] = path;
+    return path;
+}
+
+void report_take_back(report *r)
+{
+    for (size_t i = 0; i < r->written_count; i++)
+        (void)unlink(r->written[i]);
+}
+
+void report_no_image(report *r)
+{
+    report_raw(r, "<p>There is no image to show.</p>\n");
+}
+
+static void open_picture(report *r, const char *name, const int size[2], const int at[2])
+{
+    const int width = at[0] + size[0], height = at[1] + size[1];
+
+    fprintf(r->html,
+            "<div class=\"wide\"><svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+            "role=\"img\" aria-label=\"%s\"><image x=\"%d\" y=\"%d\" width=\"%d\" "
+            "height=\"%d\" href=\"",
+            width, height, width, height, name, at[0], at[1], size[0], size[1]);
+}
+
 int report_show(report *r, const report_grid *grid)
 {
     const csctrl_tensor *x = grid->images;
@@ -178,12 +218,15 @@ int report_show(report *r, const report_grid *grid)
     const int fitting = w < REPORT_TILE ? REPORT_TILE / w : 1;
     const int scale = grid->scale > 0 ? grid->scale : fitting;
     const int columns = x->shape[0] < grid->columns ? (int)x->shape[0] : grid->columns;
+
+    if (columns == 0) {
+        report_no_image(r);
+        return CLI_OK;
+    }
     const int rows = (int)((x->shape[0] + columns - 1) / columns);
     const int step[] = {w * scale + GAP, h * scale + GAP};
-    const int left = grid->row_labels != NULL ? LEFT : 0;
-    const int top = grid->column_labels != NULL ? TOP : 0;
-    const int width = columns * step[0] - GAP, height = rows * step[1] - GAP;
-    char *path = cli_format("%s/%s.png", r->dir, grid->name);
+    const int at[] = {grid->row_labels != NULL ? LEFT : 0, grid->column_labels != NULL ? TOP : 0};
+    const char *path = report_new_picture(r, grid->name);
 
     if (path == NULL)
         return cli_fail_memory();
@@ -192,18 +235,13 @@ int report_show(report *r, const report_grid *grid)
     if (code == CLI_OK) {
         report_grid shown = *grid;
         shown.columns = columns;
-        fprintf(r->html,
-                "<div class=\"wide\"><svg width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
-                "role=\"img\" aria-label=\"%s\"><image x=\"%d\" y=\"%d\" width=\"%d\" "
-                "height=\"%d\" href=\"",
-                left + width, top + height, left + width, top + height, grid->name, left, top,
-                width, height);
+        open_picture(r, grid->name, (const int[]){columns * step[0] - GAP, rows * step[1] - GAP},
+                     at);
         code = report_embed(r, path);
         fputs("\"/>", r->html);
-        put_labels(r, &shown, left, top, rows, step);
+        put_labels(r, &shown, at[0], at[1], rows, step);
         fputs("</svg></div>\n", r->html);
         r->pictures++;
     }
-    free(path);
     return code;
 }

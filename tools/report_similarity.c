@@ -143,7 +143,7 @@ static int show(report *r, const ordered *o, const char *name, const char *title
 {
     const int n = o->count, side = n * o->scale;
     csctrl_tensor picture;
-    char *path = cli_format("%s/%s.png", r->dir, name);
+    const char *path = report_new_picture(r, name);
     int code = cli_tensor_alloc(&picture, 3, (const int64_t[]){3, n, n});
 
     if (path == NULL)
@@ -169,7 +169,6 @@ static int show(report *r, const ordered *o, const char *name, const char *title
         r->pictures++;
     }
     cli_tensor_free(&picture);
-    free(path);
     return code;
 }
 

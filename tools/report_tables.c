@@ -4,36 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_figures.h"
 #include "report.h"
-
-static void row(report *r, const char *label, const char *format, double value)
-{
-    char text[64];
-
-    snprintf(text, sizeof text, format, value);
-    report_raw(r, "<tr><td>");
-    report_text(r, label);
-    report_raw(r, "</td><td>");
-    report_text(r, isfinite(value) ? text : "not defined");
-    report_raw(r, "</td></tr>");
-}
 
 static void put_figures(report *r)
 {
-    const csctrl_figures *f = &r->figures;
+    const cli_figure *figure;
 
     report_raw(r, "<table>");
-    row(r, "PSNR", "%.2f dB", f->psnr);
-    row(r, "SSIM", "%.4f", f->ssim);
-    row(r, "cosine of Z and f(g(Z))", "%.4f", f->cosine);
-    row(r, "nearest-subspace accuracy", "%.4f", f->accuracy);
-    row(r, "R(Z)", "%.3f nats", f->rate_z);
-    row(r, "R(Zhat)", "%.3f nats", f->rate_zhat);
-    row(r, "dR(Z | labels)", "%.3f nats", f->reduction_z);
-    row(r, "dR(Zhat | labels)", "%.3f nats", f->reduction_zhat);
-    row(r, "dR(Z, Zhat)", "%.3f nats", f->distance);
+    for (size_t i = 0; (figure = cli_figure_at(i)) != NULL; i++) {
+        const double value = cli_figure_value(&r->figures, figure);
+        report_raw(r, "<tr><td>");
+        report_text(r, figure->label);
+        if (isfinite(value))
+            report_raw(r, "</td><td>%.*f%s%s</td></tr>", figure->digits, value,
+                       figure->unit[0] != '\0' ? " " : "", figure->unit);
+        else
+            report_raw(r, "</td><td>not defined</td></tr>");
+    }
     report_raw(r, "</table>\n<p>Figures of csctrl eval, on %lld held-out images.</p>\n",
-               (long long)f->images);
+               (long long)r->figures.images);
 }
 
 static void put_settings(report *r)
@@ -108,8 +98,9 @@ int report_layer_table(report *r)
                   "<th>decode MAC</th></tr>");
     for (int i = 0; i < r->info.layers; i++) {
         char parameters[32], encode[32], decode[32];
-        if (csctrl_model_get_layer(r->model, i, &l) != CSCTRL_OK)
-            return cli_fail_status(CSCTRL_E_IO);
+        const csctrl_status known = csctrl_model_get_layer(r->model, i, &l);
+        if (known != CSCTRL_OK)
+            return cli_fail_status(known);
         cli_count_text((double)l.parameters, parameters);
         cli_count_text((double)l.encode_macs, encode);
         cli_count_text((double)l.decode_macs, decode);

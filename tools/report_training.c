@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli_json.h"
 #include "report.h"
 
 static const char *const keys[] = {"step",      "psnr",       "cosine",    "max_value",
@@ -36,28 +37,18 @@ static bool grow(table *t)
     return true;
 }
 
-/* A run that was killed may have left a last line that is none. */
-static int read_lines(table *t, FILE *file)
+static int take_line(void *user, const json_t *object)
 {
-    char *line = NULL;
-    size_t size = 0;
-    int code = CLI_OK;
+    table *t = user;
 
-    while (code == CLI_OK && getline(&line, &size, file) > 0) {
-        json_t *object = json_loads(line, 0, NULL);
-        if (json_is_object(object) && grow(t)) {
-            for (int c = 0; c < COLUMNS; c++) {
-                const json_t *value = json_object_get(object, keys[c]);
-                t->column[c][t->rows] = json_is_number(value) ? json_number_value(value) : NAN;
-            }
-            t->rows++;
-        } else if (json_is_object(object)) {
-            code = cli_fail_memory();
-        }
-        json_decref(object);
+    if (!grow(t))
+        return cli_fail_memory();
+    for (int c = 0; c < COLUMNS; c++) {
+        const json_t *value = json_object_get(object, keys[c]);
+        t->column[c][t->rows] = json_is_number(value) ? json_number_value(value) : NAN;
     }
-    free(line);
-    return code;
+    t->rows++;
+    return CLI_OK;
 }
 
 /* Of a run, or of the run that a checkpoint or pointer lies in; owned. */
@@ -113,18 +104,13 @@ int report_training(report *r)
 {
     table t = {.rows = 0};
     char *path = metrics_path(r->run);
-    FILE *file = path != NULL ? fopen(path, "r") : NULL;
-    int code = path != NULL ? CLI_OK : cli_fail_memory();
+    const int code = path != NULL ? cli_json_lines(path, take_line, &t) : cli_fail_memory();
 
     report_section(r, "training", "Training");
-    if (file != NULL)
-        code = read_lines(&t, file);
     if (code == CLI_OK && t.rows > 0)
         draw_all(r, &t);
     else if (code == CLI_OK)
         report_raw(r, "<p>There is no metrics.jsonl with a logged step.</p>\n");
-    if (file != NULL)
-        fclose(file);
     report_section_end(r);
     table_free(&t);
     free(path);

@@ -90,7 +90,11 @@ int study_open_test(study *s);
 int study_load(study *s, const study_run *run, const char *override, csctrl_model **model);
 /* Every run's figures on the held-out images, parameters and time. */
 int study_evaluate(study *s);
-/* `count` images, evenly spaced over the data set; f32[count, c, size, size], allocated. */
+/* Of `count` images, evenly spaced over the data set, those from number *next on that x
+ * f32[n, c, size, size] has room for. Broken ones are left out, each with a warning; x->shape[0]
+ * says how many there are. */
+int study_read(csctrl_dataset *data, int64_t count, int64_t *next, csctrl_tensor *x);
+/* All of them, x allocated; there is at least one. */
 int study_images(csctrl_dataset *data, int64_t count, csctrl_tensor *x);
 /* g(f(x)); both allocated by the caller. */
 int study_regenerate(csctrl_model *model, const csctrl_tensor *x, csctrl_tensor *xhat);

@@ -103,25 +103,49 @@ int study_evaluate(study *s)
     return code;
 }
 
-int study_images(csctrl_dataset *data, int64_t count, csctrl_tensor *x)
+int study_read(csctrl_dataset *data, int64_t count, int64_t *next, csctrl_tensor *x)
 {
+    const int64_t room = x->shape[0];
     csctrl_dataset_info info;
+    int64_t good = 0;
 
     csctrl_dataset_get_info(data, &info);
     if (count > info.count)
         count = info.count;
-    const int64_t shape[] = {count, info.channels, info.size, info.size};
-    const int code = cli_tensor_alloc(x, 4, shape);
-    for (int64_t i = 0; i < count && code == CLI_OK; i++) {
-        const csctrl_tensor row = cli_tensor_rows(x, i, 1);
-        csctrl_tensor image = csctrl_tensor_view(CSCTRL_F32, 3, shape + 1, row.data);
+    for (; *next < count && good < room; ++*next) {
+        const csctrl_tensor row = cli_tensor_rows(x, good, 1);
+        csctrl_tensor image = csctrl_tensor_view(CSCTRL_F32, 3, x->shape + 1, row.data);
         const csctrl_status status =
-            csctrl_dataset_read(data, i * info.count / count, &image, NULL);
-        if (status != CSCTRL_OK) {
-            cli_tensor_free(x);
+            csctrl_dataset_read(data, *next * info.count / count, &image, NULL);
+        if (status == CSCTRL_OK)
+            good++;
+        else if (!cli_is_broken(status))
             return cli_fail_status(status);
-        }
+        else if (!cli_is_muted())
+            fprintf(stderr, "csctrl: warning: left out: %s\n", csctrl_last_error());
     }
+    x->shape[0] = good;
+    return CLI_OK;
+}
+
+int study_images(csctrl_dataset *data, int64_t count, csctrl_tensor *x)
+{
+    csctrl_dataset_info info;
+    int64_t next = 0;
+
+    csctrl_dataset_get_info(data, &info);
+    if (count > info.count)
+        count = info.count;
+    int code =
+        cli_tensor_alloc(x, 4, (const int64_t[]){count, info.channels, info.size, info.size});
+    if (code == CLI_OK)
+        code = study_read(data, count, &next, x);
+    if (code == CLI_OK && x->shape[0] == 0)
+        code =
+            cli_fail(CLI_USAGE, "study: none of %lld images could be read; see csctrl data verify",
+                     (long long)count);
+    if (code != CLI_OK)
+        cli_tensor_free(x);
     return code;
 }
 

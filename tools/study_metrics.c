@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_json.h"
 #include "study.h"
 
 typedef struct course {
-    int64_t lines;
+    study_metrics *metrics;
+    int64_t batch, lines;
     double seconds; /* of the steps that have a line */
     int64_t capacity;
 } course;
@@ -25,22 +27,22 @@ static int grow(study_metrics *m, course *c)
     return steps != NULL && psnr != NULL ? CLI_OK : cli_fail_memory();
 }
 
-static int take_line(study_metrics *m, course *c, const char *line, int64_t batch)
+static int take_line(void *user, const json_t *object)
 {
-    json_t *object = json_loads(line, 0, NULL);
+    course *c = user;
+    study_metrics *m = c->metrics;
     const json_t *psnr = json_object_get(object, "psnr");
     const double rate = json_number_value(json_object_get(object, "images_per_second"));
-    int code = CLI_OK;
+    const int code = psnr != NULL ? grow(m, c) : CLI_OK;
 
     if (rate > 0) {
         c->lines++;
-        c->seconds += (double)batch / rate;
+        c->seconds += (double)c->batch / rate;
     }
-    if (psnr != NULL && (code = grow(m, c)) == CLI_OK) {
+    if (psnr != NULL && code == CLI_OK) {
         m->steps[m->count] = json_integer_value(json_object_get(object, "step"));
         m->psnr[m->count++] = json_number_value(psnr);
     }
-    json_decref(object);
     return code;
 }
 
@@ -52,29 +54,21 @@ int study_metrics_read(study_metrics *metrics, const study *s, const study_run *
     const int64_t batches = csctrl_config_int(run->config, "train.batches");
     char *dir = study_run_path(s, run);
     char *path = dir != NULL ? cli_format("%s/metrics.jsonl", dir) : NULL;
-    FILE *file = path != NULL ? fopen(path, "r") : NULL;
-    course c = {.lines = 0};
-    char *line = NULL;
-    size_t size = 0;
-    int code = CLI_OK;
+    course c = {.metrics = metrics, .batch = batch};
 
     *metrics = (study_metrics){.count = 0};
-    while (file != NULL && code == CLI_OK && getline(&line, &size, file) > 0)
-        code = take_line(metrics, &c, line, batch);
+    int code = path != NULL ? cli_json_lines(path, take_line, &c) : cli_fail_memory();
     if (code == CLI_OK && c.lines == 0)
         code = cli_fail(CLI_USAGE,
                         "%s: expected lines with images_per_second, found none; remove "
                         "the run to train it again",
-                        path != NULL ? path : run->label);
+                        path);
     if (code == CLI_OK) {
         metrics->rate = (double)(c.lines * batch) / c.seconds;
         metrics->seconds = (double)(batches * batch) / metrics->rate;
     } else {
         study_metrics_free(metrics);
     }
-    free(line);
-    if (file != NULL)
-        fclose(file);
     free(path);
     free(dir);
     return code;

@@ -73,14 +73,11 @@ static int write_record(const study *s, const char *path)
 
     if (s->model != NULL)
         json_object_set_new(record, "model", cli_json_text(s->model));
-    char *fresh = cli_format("%s.new", path);
-    const bool written = record != NULL && fresh != NULL &&
-                         json_dump_file(record, fresh, JSON_INDENT(2)) == 0 &&
-                         rename(fresh, path) == 0;
-
+    char *text = record != NULL ? json_dumps(record, JSON_INDENT(2)) : NULL;
+    const int code = text != NULL ? cli_write_atomic(path, text, strlen(text)) : cli_fail_memory();
     json_decref(record);
-    free(fresh);
-    return written ? CLI_OK : cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
+    free(text);
+    return code;
 }
 
 /* Has any run been begun? Until then the settings may change: they may have been refused. */

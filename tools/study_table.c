@@ -1,5 +1,4 @@
 /* study_table.c - the results of a study as table.md and table.json. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +53,9 @@ static const char *last_part(const char *path)
 /* What differs from the defaults and says something about the result on any machine. */
 static json_t *settings_of(const csctrl_config *config)
 {
-    static const char *const local[] = {"threads", "isa",           "device",
-                                        "tune",    "data.prefetch", "data.loader_threads"};
+    static const char *const local[] = {
+        "threads",          "isa", "device", "tune", "data.prefetch", "data.loader_threads",
+        "train.tensorboard"};
     json_t *settings = json_object();
     const csctrl_option *o;
 
@@ -143,27 +143,23 @@ static void print_json(FILE *file, const study *s, const study_table *table, jso
     json_decref(root);
 }
 
-/* The file is there as a whole or as it was. */
 static int write_file(const study *s, const study_table *table, const char *name,
                       void (*print)(FILE *, const study *, const study_table *, json_t *))
 {
-    char *path = cli_format("%s/%s", s->dir, name);
-    char *fresh = path != NULL ? cli_format("%s.new", path) : NULL;
-    json_t *settings = settings_of(s->config);
-    FILE *file = fresh != NULL ? fopen(fresh, "w") : NULL;
-    bool written = file != NULL;
+    char *path = cli_format("%s/%s", s->dir, name), *text = NULL;
+    size_t size = 0;
+    FILE *memory = path != NULL ? open_memstream(&text, &size) : NULL;
+    bool whole = memory != NULL;
 
-    if (file != NULL) {
-        print(file, s, table, settings);
-        written = ferror(file) == 0;
-        written = fclose(file) == 0 && written;
+    if (memory != NULL) {
+        json_t *settings = settings_of(s->config);
+        print(memory, s, table, settings);
+        json_decref(settings);
+        whole = ferror(memory) == 0;
+        whole = fclose(memory) == 0 && whole;
     }
-    written = written && rename(fresh, path) == 0;
-    const int code = written ? CLI_OK
-                             : cli_fail(CLI_USAGE, "cannot write %s: %s",
-                                        path != NULL ? path : name, strerror(errno));
-    json_decref(settings);
-    free(fresh);
+    const int code = whole ? cli_write_atomic(path, text, size) : cli_fail_memory();
+    free(text);
     free(path);
     return code;
 }

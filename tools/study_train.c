@@ -1,5 +1,8 @@
 /* study_train.c - one run of a study: trained, continued, or found finished. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,26 +93,69 @@ static int64_t last_step(const char *path)
     return step;
 }
 
-/* What was killed before its first checkpoint begins anew. Removes no more than a run directory has
- * at that time. */
+/* What a run directory has before its first checkpoint is complete, the inner folders first; a name
+ * may have an ending while it is written. */
+static const struct unborn {
+    const char *folder, *patterns[8];
+} unborn[] = {
+    {"checkpoints/.unfinished",
+     {"model.safetensors*", "state.safetensors*", "config.yaml*", "manifest.json*"}},
+    {"checkpoints/step-00000000", /* the pointer to it is not there yet */
+     {"model.safetensors*", "state.safetensors*", "config.yaml*", "manifest.json*"}},
+    {"checkpoints", {".unfinished", "step-00000000", "latest.??????", "best.??????"}},
+    {"pictures", {"step-*.png", "step-*.png.??????"}},
+    {".",
+     {"checkpoints", "pictures", "config.yaml", "config.yaml.??????", "manifest.json*",
+      "metrics.jsonl", "metrics.jsonl.??????", "events.out.tfevents.*"}},
+};
+
+static bool is_unborn(const struct unborn *part, const char *name)
+{
+    const size_t most = sizeof part->patterns / sizeof part->patterns[0];
+
+    for (size_t i = 0; i < most && part->patterns[i] != NULL; i++)
+        if (fnmatch(part->patterns[i], name, 0) == 0)
+            return true;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Of one folder: are all names known? With `remove` they go. A folder that is missing is fine. */
+static bool visit_unborn(const char *path, const struct unborn *part, bool remove)
+{
+    char *folder = cli_format("%s/%s", path, part->folder);
+    DIR *dir = folder != NULL ? opendir(folder) : NULL;
+    bool fine = dir != NULL || (folder != NULL && errno == ENOENT);
+    const struct dirent *entry;
+
+    while (fine && dir != NULL && (entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        fine = is_unborn(part, name);
+        if (fine && remove && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+            fine =
+                unlinkat(dirfd(dir), name, 0) == 0 || unlinkat(dirfd(dir), name, AT_REMOVEDIR) == 0;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    free(folder);
+    return fine;
+}
+
+/* What was killed before its first checkpoint begins anew. Nothing is touched unless all that is
+ * there is a run's. */
 static int clear_unborn(const char *path)
 {
-    static const char *const names[] = {"config.yaml", "manifest.json", "metrics.jsonl",
-                                        "checkpoints", "pictures"};
-    int code = CLI_OK;
+    const size_t parts = sizeof unborn / sizeof unborn[0];
+    bool fine = true;
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *name = cli_format("%s/%s", path, names[i]);
-        if (name == NULL)
-            return cli_fail_memory();
-        if (code == CLI_OK && unlink(name) != 0 && rmdir(name) != 0 && errno != ENOENT)
-            code = cli_fail(CLI_USAGE,
-                            "%s: expected a run directory with a checkpoint, found none; remove "
-                            "the directory to train this run",
-                            path);
-        free(name);
-    }
-    return code;
+    for (size_t i = 0; i < parts && fine; i++)
+        fine = visit_unborn(path, &unborn[i], false);
+    for (size_t i = 0; i < parts && fine; i++)
+        fine = visit_unborn(path, &unborn[i], true);
+    return fine ? CLI_OK
+                : cli_fail(CLI_USAGE,
+                           "%s: expected a run directory with a checkpoint, found none; remove "
+                           "the directory to train this run",
+                           path);
 }
 
 static int begin(study *s, study_run *run, const char *path, csctrl_trainer **trainer)

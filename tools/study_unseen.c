@@ -7,7 +7,7 @@
 #include "cli_training.h"
 #include "study.h"
 
-enum { SETS_MOST = 8 };
+enum { SETS_MOST = 8, FLAT_BATCH = 64 };
 
 /* One data set with the model's channels and size. */
 typedef struct image_set {
@@ -84,26 +84,40 @@ static void flatten(const csctrl_tensor *x, const csctrl_tensor *flat)
     }
 }
 
+/* Adds the PSNR of each flat image to the set's. */
+static int add_flat(image_set *set, const csctrl_tensor *x, csctrl_tensor *flat)
+{
+    double psnr[FLAT_BATCH];
+
+    flat->shape[0] = x->shape[0];
+    flatten(x, flat);
+    const csctrl_status status = csctrl_psnr(x, flat, psnr);
+    for (int64_t i = 0; i < x->shape[0] && status == CSCTRL_OK; i++)
+        set->flat_psnr += psnr[i];
+    return status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
+}
+
 static int measure_flat(image_set *set)
 {
-    const int64_t wanted = set->figures.images;
+    const int64_t count = set->figures.images;
+    csctrl_dataset_info info;
     csctrl_tensor x = {.data = NULL}, flat = {.data = NULL};
-    int code = study_images(set->test, wanted, &x);
+    int64_t next = 0, measured = 0;
 
+    csctrl_dataset_get_info(set->test, &info);
+    const int64_t most = count < info.count ? count : info.count;
+    const int64_t shape[] = {FLAT_BATCH, info.channels, info.size, info.size};
+    int code = cli_tensor_alloc(&x, 4, shape);
     if (code == CLI_OK)
-        code = cli_tensor_alloc(&flat, 4, x.shape);
-    double *psnr = code == CLI_OK ? calloc((size_t)x.shape[0], sizeof *psnr) : NULL;
-    if (code == CLI_OK && psnr == NULL)
-        code = cli_fail_memory();
-    if (code == CLI_OK) {
-        flatten(&x, &flat);
-        const csctrl_status status = csctrl_psnr(&x, &flat, psnr);
-        if (status != CSCTRL_OK)
-            code = cli_fail_status(status);
-        for (int64_t i = 0; i < x.shape[0]; i++)
-            set->flat_psnr += psnr[i] / (double)x.shape[0];
+        code = cli_tensor_alloc(&flat, 4, shape);
+    while (code == CLI_OK && next < most) {
+        x.shape[0] = FLAT_BATCH;
+        code = study_read(set->test, count, &next, &x);
+        if (code == CLI_OK && x.shape[0] > 0)
+            code = add_flat(set, &x, &flat);
+        measured += x.shape[0];
     }
-    free(psnr);
+    set->flat_psnr = measured > 0 ? set->flat_psnr / (double)measured : NAN;
     cli_tensor_free(&x);
     cli_tensor_free(&flat);
     return code;

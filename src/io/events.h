@@ -31,9 +31,12 @@ typedef struct ct_event_value {
 /* Whether this csctrl was built with it. */
 bool ct_events_built(void);
 
-/* A new file in `folder`; *path owned: ct_free. first_step: of this start. What earlier files of
- * the folder have from that step on does not count any more: TensorBoard drops it when it comes to
- * this one. E_IO; E_UNSUPPORTED when not built. */
+#define CT_EVENTS_NAME "events.out.tfevents." /* how every event file's name begins */
+
+/* A new file in `folder`, behind those that are there in the order of their names, whatever the
+ * clock says; *path owned: ct_free. first_step: of this start. What earlier files of the folder
+ * have from that step on does not count any more: TensorBoard drops it when it comes to this one.
+ * E_NOT_FOUND, E_IO; E_UNSUPPORTED when not built. */
 csctrl_status ct_events_create(const char *folder, int64_t first_step, char **path);
 
 /* Append one event of up to CT_EVENT_VALUES values, as a whole. */

@@ -14,7 +14,8 @@
 #include "io/events.h"
 #include "io/tfrecord.h"
 
-enum { NAMES_MAX = 1000, PNG_WIDTH_AT = 16, PNG_COLOUR_AT = 25 };
+enum { PNG_WIDTH_AT = 16, PNG_COLOUR_AT = 25 };
+static const long long SECONDS_MAX = 9999999999; /* ten digits are in order */
 
 bool ct_events_built(void)
 {
@@ -60,23 +61,31 @@ static csctrl_status write_event(const char *path, int flags, const Tfevents__Ev
     return status;
 }
 
-/* The name that TensorBoard looks for; its readers take files in the order of their names. */
+/* SECONDS in the name of an event file; 0 when it is none. */
+static long long seconds_of(const char *name)
+{
+    long long seconds = 0;
+
+    return sscanf(name, CT_EVENTS_NAME "%10lld", &seconds) == 1 && seconds < SECONDS_MAX ? seconds
+                                                                                         : 0;
+}
+
+/* The name that TensorBoard looks for; its readers take files in the order of their names. So a
+ * clock that was set back must not put this file before another. */
 static csctrl_status free_name(const char *folder, double now, char **free_path)
 {
-    for (int n = 0; n < NAMES_MAX; n++) {
-        char name[96];
-        snprintf(name, sizeof name, "events.out.tfevents.%010lld.csctrl.%03d", (long long)now, n);
-        char *path = ct_path_join(folder, name);
-        if (path == NULL)
-            return CSCTRL_E_NOMEM;
-        if (!ct_fs_exists(path)) {
-            *free_path = path;
-            return CSCTRL_OK;
-        }
-        ct_free(path);
-    }
-    return ct_fail(CSCTRL_E_IO, "%s: %d event files of this second are there already", folder,
-                   NAMES_MAX);
+    long long seconds = (long long)now;
+    ct_name_list list;
+    char name[64];
+
+    CT_TRY(ct_fs_list(folder, &list));
+    for (size_t i = 0; i < list.count; i++)
+        if (seconds_of(list.names[i]) >= seconds)
+            seconds = seconds_of(list.names[i]) + 1;
+    ct_fs_list_free(&list);
+    snprintf(name, sizeof name, CT_EVENTS_NAME "%010lld.csctrl", seconds);
+    *free_path = ct_path_join(folder, name);
+    return *free_path != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
 }
 
 csctrl_status ct_events_create(const char *folder, int64_t first_step, char **path)

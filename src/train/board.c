@@ -3,17 +3,91 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "io/events.h"
 
 enum { CODES_OF = 16, PICTURE_MAX = 1 << 28 }; /* images; bytes */
 
-void ct_board_begin(ct_board *board, const csctrl_config *config, int64_t first_step)
+/* What is said of one layer; `rows` is memory for its dictionary and for its codes. */
+typedef struct ct_board_layer {
+    char tags[4][48];
+    ct_histogram histograms[4];
+    ct_event_value values[4];
+    size_t count;
+    float rows[];
+} layer_events;
+
+static bool wanted(const csctrl_config *config)
 {
-    board->on = csctrl_config_bool(config, "train.tensorboard") && ct_events_built();
-    board->first_step = first_step;
+    return csctrl_config_bool(config, "train.tensorboard") && ct_events_built();
+}
+
+size_t ct_board_memory(const csctrl_model *model, int64_t available)
+{
+    const int64_t watched = csctrl_config_int(model->config, "train.eval_images");
+    const int64_t readable = watched < available ? watched : available;
+    const int64_t n = readable < CODES_OF ? readable : CODES_OF;
+    int64_t most = 0;
+
+    if (!wanted(model->config) || n == 0 ||
+        csctrl_config_int(model->config, "train.eval_every") == 0)
+        return 0;
+    for (int i = 0; i < model->arch.depth; i++) {
+        const ct_geom *g = &model->layers[i].conv.geom;
+        const int64_t codes = n * g->atoms * g->oh * g->ow;
+        const int64_t dictionary = csctrl_tensor_count(&model->layers[i].W);
+        most = codes > most ? codes : most;
+        most = dictionary > most ? dictionary : most;
+    }
+    return sizeof(layer_events) + (size_t)most * sizeof(float);
+}
+
+/* A full disk is an error as for metrics.jsonl. Anything else is no reason to end the training:
+ * said once, then no more is written. */
+static csctrl_status settle(ct_board *board, csctrl_status status)
+{
+    if (status == CSCTRL_OK || status == CSCTRL_E_IO)
+        return status;
+    ct_log(CSCTRL_LOG_WARNING, "no more events for TensorBoard: %s", csctrl_last_error());
+    board->on = false;
+    return CSCTRL_OK;
+}
+
+void ct_board_begin(ct_board *board, const csctrl_model *model, int64_t available)
+{
+    const size_t bytes = ct_board_memory(model, available);
+
+    board->on = wanted(model->config);
+    board->first_step = model->step + 1;
+    if (bytes > 0)
+        board->layer = ct_calloc(1, bytes);
+    if (bytes > 0 && board->layer == NULL)
+        (void)settle(board, CSCTRL_E_NOMEM);
+}
+
+static csctrl_status create(ct_board *board, const char *run_dir)
+{
+    return ct_events_create(run_dir, board->first_step, &board->path);
+}
+
+csctrl_status ct_board_resume(ct_board *board, const char *run_dir)
+{
+    ct_name_list list = {0};
+    bool found = false;
+
+    if (!ct_events_built() || board->path != NULL)
+        return CSCTRL_OK;
+    csctrl_status status = ct_fs_list(run_dir, &list);
+    for (size_t i = 0; i < list.count && status == CSCTRL_OK; i++)
+        found = found || strncmp(list.names[i], CT_EVENTS_NAME, strlen(CT_EVENTS_NAME)) == 0;
+    ct_fs_list_free(&list);
+    if (status == CSCTRL_OK && found)
+        status = create(board, run_dir);
+    return settle(board, status);
 }
 
 static csctrl_status append(ct_board *board, const char *run_dir, int64_t step,
@@ -22,7 +96,7 @@ static csctrl_status append(ct_board *board, const char *run_dir, int64_t step,
     if (count == 0)
         return CSCTRL_OK;
     if (board->path == NULL)
-        CT_TRY(ct_events_create(run_dir, board->first_step, &board->path));
+        CT_TRY(create(board, run_dir));
     return ct_events_write(board->path, step, values, count);
 }
 
@@ -45,17 +119,15 @@ csctrl_status ct_board_metrics(ct_board *board, const char *run_dir, const ct_me
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (isfinite(all[i].scalar))
             known[count++] = all[i];
-    return append(board, run_dir, metrics->step, known, count);
+    return settle(board, append(board, run_dir, metrics->step, known, count));
 }
 
-csctrl_status ct_board_picture(ct_board *board, const char *run_dir, int64_t step,
-                               const char *picture)
+static csctrl_status add_picture(ct_board *board, const char *run_dir, int64_t step,
+                                 const char *picture)
 {
     unsigned char *png = NULL;
     size_t size = 0;
 
-    if (!board->on)
-        return CSCTRL_OK;
     CT_TRY(ct_fs_read(picture, PICTURE_MAX, &png, &size));
     const ct_event_value value = {.tag = "held_out/regenerations", .png = png, .png_size = size};
     const csctrl_status status = append(board, run_dir, step, &value, 1);
@@ -63,14 +135,11 @@ csctrl_status ct_board_picture(ct_board *board, const char *run_dir, int64_t ste
     return status;
 }
 
-/* What is said of one layer; `rows` is memory for its dictionary and for its codes. */
-typedef struct layer_events {
-    char tags[4][48];
-    ct_histogram histograms[4];
-    ct_event_value values[4];
-    size_t count;
-    float *rows;
-} layer_events;
+csctrl_status ct_board_picture(ct_board *board, const char *run_dir, int64_t step,
+                               const char *picture)
+{
+    return board->on ? settle(board, add_picture(board, run_dir, step, picture)) : CSCTRL_OK;
+}
 
 static void add(layer_events *e, const char *what, int layer, size_t count, double scalar)
 {
@@ -113,13 +182,8 @@ static csctrl_status add_codes(layer_events *e, csctrl_model *model, const ct_te
 static csctrl_status fill_layer(layer_events *e, csctrl_model *model, const ct_tensor *x, int layer)
 {
     const ct_layer *l = &model->layers[layer];
-    const ct_geom *g = &l->conv.geom;
-    const int64_t codes = x->shape[0] * g->atoms * g->oh * g->ow;
-    const int64_t dictionary = csctrl_tensor_count(&l->W);
 
-    e->rows = ct_calloc((size_t)(codes > dictionary ? codes : dictionary), sizeof(float));
-    if (e->rows == NULL)
-        return CSCTRL_E_NOMEM;
+    e->count = 0;
     CT_TRY(add_dictionary(e, model, &l->W, "dictionary", layer));
     if (!model->arch.tied)
         CT_TRY(add_dictionary(e, model, &l->decoder_W, "decoder_dictionary", layer));
@@ -130,26 +194,22 @@ csctrl_status ct_board_layers(ct_board *board, const char *run_dir, csctrl_model
                               const ct_monitor *monitor)
 {
     const int64_t n = monitor->count < CODES_OF ? monitor->count : CODES_OF;
+    csctrl_status status = CSCTRL_OK;
 
-    if (!board->on || n == 0)
+    if (!board->on || board->layer == NULL || n == 0)
         return CSCTRL_OK;
     const ct_tensor x = ct_tensor_head(&monitor->x, n);
-    for (int layer = 0; layer < model->arch.depth; layer++) {
-        layer_events *e = ct_calloc(1, sizeof *e);
-        if (e == NULL)
-            return CSCTRL_E_NOMEM;
-        csctrl_status status = fill_layer(e, model, &x, layer);
+    for (int i = 0; i < model->arch.depth && status == CSCTRL_OK; i++) {
+        status = fill_layer(board->layer, model, &x, i);
         if (status == CSCTRL_OK)
-            status = append(board, run_dir, model->step, e->values, e->count);
-        ct_free(e->rows);
-        ct_free(e);
-        CT_TRY(status);
+            status = append(board, run_dir, model->step, board->layer->values, board->layer->count);
     }
-    return CSCTRL_OK;
+    return settle(board, status);
 }
 
 void ct_board_close(ct_board *board)
 {
     ct_free(board->path);
+    ct_free(board->layer);
     *board = (ct_board){0};
 }

@@ -6,15 +6,24 @@
 #include "train/rundir.h"
 
 /* Zero-initialise. The file is made with the first event, so that a start that fails leaves none.
- */
+ * Of what fails, E_IO alone is returned; after anything else a warning is logged and the rest of
+ * the run goes without. */
 typedef struct ct_board {
     bool on;
     int64_t first_step; /* of this start: what earlier files say of it and later ones is void */
     char *path;         /* owned */
+    struct ct_board_layer *layer; /* owned: memory for what is said of one layer */
 } ct_board;
 
+/* Bytes that a board takes with so many held-out images. */
+size_t ct_board_memory(const csctrl_model *model, int64_t available);
+
 /* For this start; on if the config has it so and csctrl was built with it. */
-void ct_board_begin(ct_board *board, const csctrl_config *config, int64_t first_step);
+void ct_board_begin(ct_board *board, const csctrl_model *model, int64_t available);
+
+/* A run that goes on: what its earlier event files say of later steps is void from now on, also
+ * when this start ends before its first event, or writes none. */
+csctrl_status ct_board_resume(ct_board *board, const char *run_dir);
 
 /* Every number of a line of metrics.jsonl, by step. */
 csctrl_status ct_board_metrics(ct_board *board, const char *run_dir, const ct_metrics *metrics);

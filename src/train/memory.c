@@ -60,6 +60,7 @@ static uint64_t bytes_to_take(const csctrl_trainer *t)
     bytes += ct_loader_memory(t->train, &options);
     bytes *= (uint64_t)t->ranks.local_size; /* which take theirs at the same time */
     return bytes + ct_monitor_memory(t->config, &t->model->arch, t->test_images) +
+           ct_board_memory(t->model, t->test_images) +
            ct_plan_size(t->model->plan, CT_STATE); /* the copy that a save holds */
 }
 
@@ -118,7 +119,8 @@ static csctrl_status plan_model(csctrl_trainer *t, const csctrl_config *config,
     plan->saved = ct_plan_size(t->model->plan, CT_SAVED);
     plan->scratch = ct_plan_size(t->model->plan, CT_SCRATCH);
     plan->io += ct_plan_size(t->model->plan, CT_IO) +
-                ct_monitor_memory(config, &t->model->arch, facts->test_images);
+                ct_monitor_memory(config, &t->model->arch, facts->test_images) +
+                ct_board_memory(t->model, facts->test_images);
     return CSCTRL_OK;
 }
 

@@ -87,7 +87,7 @@ static csctrl_status start_loader(csctrl_trainer *t)
     ct_loader_options options;
     size_t bytes = 0;
 
-    ct_board_begin(&t->board, t->config, t->model->step + 1);
+    ct_board_begin(&t->board, t->model, is_first(t) ? t->monitor.count : 0);
     ct_loader_options_read(&options, t->config, &t->ranks, t->model->step);
     CT_TRY(ct_loader_create(&t->loader, t->train, &options));
     t->ring = ct_loader_ring(t->loader, &bytes);
@@ -243,13 +243,13 @@ static csctrl_status continue_on_disk(csctrl_trainer *t, const char *run_dir)
 {
     if (!is_first(t))
         return CSCTRL_OK;
-    t->run_dir = ct_strdup(run_dir);
-    if (t->run_dir == NULL)
+    if ((t->run_dir = ct_strdup(run_dir)) == NULL)
         return CSCTRL_E_NOMEM;
     CT_TRY(ct_rundir_rewind(run_dir, t->model->step));
     CT_TRY(ct_rundir_write_config(run_dir, t->config));
     /* A run killed after its last save still has what that save was to replace. */
-    return ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last"));
+    CT_TRY(ct_save_rotate(run_dir, (int)csctrl_config_int(t->config, "train.keep_last")));
+    return ct_board_resume(&t->board, run_dir);
 }
 
 /* How this launch was made, which says nothing of the one before: of the overrides alone. */

@@ -137,9 +137,32 @@ static void test_files(void **state)
     assert_int_equal(records_in(first), 4);
     ct_free(first);
     ct_free(second);
-    expect_fail(ct_events_create(temp_path(state, "no/folder"), 1, &first), CSCTRL_E_IO,
+    expect_fail(ct_events_create(temp_path(state, "no/folder"), 1, &first), CSCTRL_E_NOT_FOUND,
                 "no/folder");
     assert_null(first);
+}
+
+/* The clock was set back since: the new file is still read last. */
+static void test_a_file_of_the_future(void **state)
+{
+    static const char *const odd[] = {"events.out.tfevents.txt", "events.out.tfevents.99999999999",
+                                      "events.out.tfevents.9999999999.csctrl"};
+    const char *future = temp_path(state, "events.out.tfevents.4000000000.csctrl.000");
+    char *path = NULL;
+
+    if (!ct_events_built())
+        skip();
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        temp_file(state, odd[i], "x", 1);
+    temp_file(state, "events.out.tfevents.4000000000.csctrl.000", "x", 1);
+    for (int i = 1; i <= 2; i++) {
+        char name[64];
+        expect_ok(ct_events_create(*state, 1, &path));
+        snprintf(name, sizeof name, "events.out.tfevents.400000000%d.csctrl", i);
+        assert_string_equal(path, temp_path(state, name));
+        assert_true(strcmp(future, path) < 0);
+        ct_free(path);
+    }
 }
 
 static void test_every_failing_allocation_is_reported(void **state)
@@ -174,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_a_record),
         cmocka_unit_test(test_histograms),
         cmocka_unit_test_setup_teardown(test_files, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_a_file_of_the_future, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_every_failing_allocation_is_reported, temp_make,
                                         temp_remove),
     };

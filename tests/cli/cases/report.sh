@@ -36,6 +36,11 @@ expect 0 eval run
 psnr=$(sed -n 's/^  PSNR  *\([0-9.]*\) dB$/\1/p' out)
 [ -n "$psnr" ] || fail 'eval gave no PSNR'
 grep -q "<td>PSNR</td><td>$psnr dB</td>" $page || fail "expected the PSNR of eval, $psnr, in the page"
+sed -n 's/^  \([a-zA-Z].*[^ ]\)   *[-0-9.][0-9.]*\( .*\)*$/\1/p' out | grep -v '^zero codes' >labels
+[ "$(wc -l <labels)" -eq 12 ] || fail 'expected 12 figures of eval'
+while read -r label; do
+    grep -q "<td>$label</td>" $page || fail "the page has no $label"
+done <labels
 
 # What is there is not replaced unasked; the same run gives the same page.
 cp -r run/report before
@@ -43,6 +48,22 @@ complains 2 'run/report is not empty; choose another or add --force' report run
 diff -r before run/report || fail 'the earlier report was changed'
 expect 0 report run --force
 diff -r before run/report || fail 'the same run gave another report'
+
+# A report that fails takes back its pictures.
+mkdir -p bad/layers-alone.png
+complains 2 'layers-alone\.png' report run -o bad --force
+[ "$(ls bad)" = layers-alone.png ] || fail "a report that failed left $(ls bad)"
+rmdir bad/layers-alone.png
+expect 0 report run -o bad
+mkdir -p worse/report.html
+complains 2 'cannot write worse/report\.html: ' report run -o worse --force
+[ "$(ls worse)" = report.html ] || fail "a report that failed left $(ls worse)"
+# A page that cannot be written leaves the earlier one.
+cp -r run/report full
+ln -s /dev/full full/report.html.new
+complains 2 'cannot write full/report\.html: No space left' report run -o full --force
+same run/report/report.html full/report.html
+missing full/report.html.new
 
 # A checkpoint needs a place, finds the run's metrics, and is named as it is.
 missing run/checkpoints/report

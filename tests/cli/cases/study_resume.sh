@@ -49,17 +49,31 @@ complains 2 'whole/runs/untied was trained with optim\.clip=1, the study tied as
     study tied --out whole
 
 # What was killed before its first checkpoint begins anew; what else is there is not touched.
-rm -r whole/runs/untied
-mkdir -p whole/runs/untied/checkpoints whole/runs/untied/pictures
-cp tiny.yaml whole/runs/untied/config.yaml
+begins_anew() {
+    rm -r whole/runs/untied/checkpoints
+    mkdir -p whole/runs/untied/checkpoints/.unfinished
+    echo torn >whole/runs/untied/checkpoints/.unfinished/model.safetensors
+    echo torn >whole/runs/untied/checkpoints/latest.0a1b2c
+}
+# All that a run with pictures and events writes, except for its checkpoints.
+begins_anew
+touch whole/runs/untied/events.out.tfevents.0000000001.csctrl.000
+touch whole/runs/untied/pictures/$(step 1).png whole/runs/untied/pictures/$(step 2).png.0a1b2c
+exists whole/runs/untied/metrics.jsonl whole/runs/untied/manifest.json
 expect 0 study tied --out whole --quiet
+missing whole/runs/untied/events.out.tfevents.0000000001.csctrl.000
 same whole/runs/untied/checkpoints/$(step 400)/model.safetensors \
     TERM/runs/untied/checkpoints/$(step 400)/model.safetensors
-rm -r whole/runs/untied
-mkdir -p whole/runs/untied/checkpoints
-echo mine >whole/runs/untied/checkpoints/notes
-complains 2 'expected a run directory with a checkpoint, found none; remove' study tied --out whole
-exists whole/runs/untied/checkpoints/notes
+for notes in checkpoints/notes pictures/notes notes checkpoints/.unfinished/notes; do
+    begins_anew
+    echo mine >whole/runs/untied/$notes
+    find whole/runs/untied | sort >before
+    complains 2 'expected a run directory with a checkpoint, found none; remove' \
+        study tied --out whole
+    find whole/runs/untied | sort >after
+    same before after
+    rm whole/runs/untied/$notes
+done
 
 # Settings that were refused do not bind the directory.
 complains 2 'layers' study tied tiny.yaml --out fresh --set 'model.layers=8x4s2p1 nonsense'
