@@ -69,8 +69,7 @@ CSCTRL_API csctrl_status csctrl_moments_write(const csctrl_moments *moments, con
  * @param out  Owned: release with csctrl_moments_destroy().
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (no zip, no such arrays,
  * shapes that do not belong together, d not in 1..46340, a value that is not finite);
- * CSCTRL_E_UNSUPPORTED;
- * CSCTRL_E_NOMEM. Threading: any thread.
+ * CSCTRL_E_UNSUPPORTED; CSCTRL_E_NOMEM. Threading: any thread.
  */
 CSCTRL_API csctrl_status csctrl_moments_read(csctrl_moments **out, const char *path);
 
@@ -82,8 +81,7 @@ CSCTRL_API csctrl_status csctrl_moments_read(csctrl_moments **out, const char *p
  * @param distance  Written. >= 0.
  * @return CSCTRL_OK; CSCTRL_E_SHAPE (not as many features); CSCTRL_E_STATE (fewer than two
  * features); CSCTRL_E_NUMERIC (no eigenvalues found, or numbers so large that the distance
- * is not finite); CSCTRL_E_UNSUPPORTED (built without LAPACK);
- * CSCTRL_E_NOMEM.
+ * is not finite); CSCTRL_E_UNSUPPORTED (built without LAPACK); CSCTRL_E_NOMEM.
  * Threading: any number of threads.   Source: Heusel et al. 2017, equation 6.
  */
 CSCTRL_API csctrl_status csctrl_frechet_distance(const csctrl_moments *a, const csctrl_moments *b,
