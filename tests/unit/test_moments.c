@@ -171,6 +171,12 @@ static void test_foreign_files_are_read_and_bad_ones_refused(void **state)
     expect_ok(ct_npz_write(path, arrays, 2));
     expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT,
                 "f.npz: expected statistics of 1..46340 features, found 0");
+    arrays[0].value = CT_SHAPE(CSCTRL_F32, 46341);
+    arrays[0].value.data = calloc(46341, sizeof(float));
+    expect_ok(ct_npz_write(path, arrays, 2));
+    expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT,
+                "f.npz: mu: expected at most 46340");
+    free(arrays[0].value.data);
     path = temp_file(state, "no.npz", "hello", 5);
     expect_fail(csctrl_moments_read(&m, path), CSCTRL_E_FORMAT, "expected an .npz file");
     expect_fail(csctrl_moments_read(&m, temp_path(state, "none.npz")), CSCTRL_E_NOT_FOUND, "none");
