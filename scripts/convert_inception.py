@@ -53,7 +53,7 @@ def write(path, state, source):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--unpinned", metavar="NAME", help="take other weights; scores carry this name")
     parser.add_argument("weights", type=Path, metavar="WEIGHTS.pth")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors")
@@ -68,9 +68,15 @@ def main():
     elif source != PINNED:
         sys.exit(f"convert_inception: {args.weights}: expected SHA-256 {PINNED}, found {source}: not the "
                  "weights that FID is defined on. For other weights give --unpinned NAME.")
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError:
+        sys.exit("convert_inception: PyTorch is not installed for this Python (Debian: python3-torch; or pip install torch)")
 
-    state = torch.load(args.weights, map_location="cpu")
+    try:
+        state = torch.load(args.weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a file of another kind makes torch raise
+        sys.exit(f"convert_inception: {args.weights}: expected a state dict of PyTorch: {error}")
     count, size = write(args.out, state, source)
     print(f"{args.out}  {count} tensors, {size} bytes, source {source}")
 

@@ -59,6 +59,10 @@ static int read_record(study *s, const char *path, bool *begun)
     if (code == CLI_OK && s->unseen == NULL && json_is_array(unseen))
         s->unseen = json_incref(unseen);
     const char *model = json_string_value(json_object_get(record, "model"));
+    if (code == CLI_OK && s->model != NULL && model != NULL && strcmp(model, s->model) != 0)
+        code =
+            cli_fail(CLI_USAGE, "%s: the study is of the model %s, found %s; choose another --out",
+                     s->dir, model, s->model);
     if (code == CLI_OK && s->args->count < 2 && model != NULL) {
         s->model = cli_format("%s", model);
         code = s->model != NULL ? CLI_OK : cli_fail_memory();

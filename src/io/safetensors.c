@@ -320,8 +320,9 @@ static csctrl_status parse(ct_safetensors *f, const unsigned char *data, size_t 
     if (length > HEADER_MAX || length > size - LENGTH_SIZE)
         return ct_fail(
             CSCTRL_E_FORMAT,
-            "%s: expected a header of at most %zu bytes (and %d), found a length of %llu", f->name,
-            size - LENGTH_SIZE, HEADER_MAX, (unsigned long long)length);
+            "%s: not a safetensors file: expected a header of at most %zu bytes (and %d), found a "
+            "length of %llu",
+            f->name, size - LENGTH_SIZE, HEADER_MAX, (unsigned long long)length);
     f->header = json_loadb((const char *)data + LENGTH_SIZE, (size_t)length, JSON_REJECT_DUPLICATES,
                            &error);
     if (f->header == NULL || !json_is_object(f->header))

@@ -134,6 +134,9 @@ complains 2 'was trained with seed=0, found 1: images it was trained on would be
 missing seeds
 complains 2 'study tied: expected a CONFIG, found the directory noise/runs/model' \
     study tied noise/runs/model
+complains 2 'given: the study is of the model noise/runs/model, found unseen/runs/model; choose another --out' \
+    study noise unseen/runs/model --out given
+[ "$(rows given)" = "$(rows noise)" ] || fail 'another model replaced the figures'
 complains 2 'noise: the study trained a model of its own; choose another --out' \
     study noise unseen/runs/model --out noise
 
