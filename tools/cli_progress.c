@@ -14,7 +14,7 @@
 static const double redraw_seconds = 0.1, line_seconds = 10;
 enum { BAR_LEAST = 5, BAR_MAX = 24 };
 
-static double now(void)
+double cli_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -25,7 +25,7 @@ int cli_progress_init(cli_progress *progress, const cli_args *args)
 {
     const char *format = cli_value(args, "log-format");
 
-    *progress = (cli_progress){.mode = CLI_PROGRESS_LINES, .began = now()};
+    *progress = (cli_progress){.mode = CLI_PROGRESS_LINES, .began = cli_now()};
     if (format != NULL && strcmp(format, "json") == 0)
         progress->mode = CLI_PROGRESS_JSON;
     else if (format != NULL && strcmp(format, "text") != 0)
@@ -146,7 +146,7 @@ static void print_line(const cli_progress *progress, const csctrl_progress *stat
 
 void cli_progress_show(cli_progress *progress, const csctrl_progress *state)
 {
-    const double t = now();
+    const double t = cli_now();
     const bool last = state->step >= state->steps;
     const double wait = progress->mode == CLI_PROGRESS_BAR ? redraw_seconds : line_seconds;
 

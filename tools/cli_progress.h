@@ -5,6 +5,9 @@
 
 #include "cli.h"
 
+/* Seconds of a clock that is never set back. */
+double cli_now(void);
+
 typedef enum cli_progress_mode {
     CLI_PROGRESS_QUIET,
     CLI_PROGRESS_BAR,

@@ -4,20 +4,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli_progress.h"
 
 static const double redraw_seconds = 0.5;
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int choose_resize(cli_scorer *s, const cli_args *args)
 {
@@ -119,12 +110,12 @@ void cli_scorer_begin(cli_scorer *scorer, const char *what, int64_t total)
     scorer->what = what;
     scorer->total = total;
     scorer->done = scorer->filled = 0;
-    scorer->began = scorer->shown = now();
+    scorer->began = scorer->shown = cli_now();
 }
 
 static void show(cli_scorer *s)
 {
-    const double t = now(), seconds = t - s->began;
+    const double t = cli_now(), seconds = t - s->began;
     char left[32];
 
     if (!isatty(STDERR_FILENO) || t - s->shown < redraw_seconds || s->done == 0)

@@ -1,22 +1,22 @@
-/* dnnl_forward.c - see dnnl_forward.h; the two versions of oneDNN differ as in dnnl_shim.c. */
+/* dnnl_forward.c - see dnnl_forward.h. */
 #include "backend/cpu/dnnl_forward.h"
 
-#include <dnnl.h>
 #include <omp.h>
 #include <string.h>
 
+#include "backend/cpu/dnnl_shim.h"
+#include "backend/cpu/dnnl_version.h"
 #include "base/mem.h"
 
 struct ct_forward_engine {
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
+    ct_dnnl *dnnl;
     int threads;
 };
 
 enum { SRC, DST, WEIGHTS, BIAS, SCRATCH, MEMORIES };
 
 struct ct_forward_conv {
-    const ct_forward_engine *engine;
+    const ct_dnnl *dnnl;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t primitive;
     dnnl_memory_t memory[MEMORIES];
@@ -25,43 +25,13 @@ struct ct_forward_conv {
     size_t scratch;
 };
 
-static csctrl_status check(dnnl_status_t status, const char *what)
-{
-    if (status == dnnl_success)
-        return CSCTRL_OK;
-    if (status == dnnl_out_of_memory)
-        return ct_fail(CSCTRL_E_NOMEM, "out of memory: oneDNN could not %s", what);
-    return ct_fail(CSCTRL_E_BACKEND, "oneDNN could not %s (its status %d)", what, (int)status);
-}
-
-/* ---- what differs between the versions */
-
 typedef struct shapes {
-    dnnl_memory_desc_t src, dst, weights, plain, bias;
+    owned_md src, dst, weights, plain, bias;
     dnnl_dims_t strides, dilates, pad;
 } shapes;
 
+/* What differs between the versions, besides dnnl_version.h. */
 #if DNNL_VERSION_MAJOR >= 3
-typedef const_dnnl_memory_desc_t borrowed_md;
-
-static borrowed_md borrow(const dnnl_memory_desc_t *md)
-{
-    return *md;
-}
-
-static void release_md(dnnl_memory_desc_t *md)
-{
-    if (*md != NULL)
-        dnnl_memory_desc_destroy(*md);
-    *md = NULL;
-}
-
-static dnnl_status_t make_md(dnnl_memory_desc_t *md, int ndims, const dnnl_dims_t dims,
-                             dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_create_with_tag(md, ndims, dims, dnnl_f32, tag);
-}
-
 static dnnl_status_t add_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0, 0);
@@ -75,24 +45,6 @@ static dnnl_status_t make_desc(dnnl_primitive_desc_t *desc, dnnl_engine_t engine
         s->dst, s->strides, s->dilates, s->pad, s->pad, attr);
 }
 #else
-typedef const dnnl_memory_desc_t *borrowed_md;
-
-static borrowed_md borrow(const dnnl_memory_desc_t *md)
-{
-    return md;
-}
-
-static void release_md(dnnl_memory_desc_t *md)
-{
-    memset(md, 0, sizeof *md);
-}
-
-static dnnl_status_t make_md(dnnl_memory_desc_t *md, int ndims, const dnnl_dims_t dims,
-                             dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_init_by_tag(md, ndims, dims, dnnl_f32, tag);
-}
-
 static dnnl_status_t add_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_relu, 0, 0);
@@ -122,9 +74,7 @@ csctrl_status ct_forward_engine_create(ct_forward_engine **out, int threads)
     if (e == NULL)
         return st;
     e->threads = threads > 0 ? threads : omp_get_max_threads();
-    CT_GOTO(st, check(dnnl_engine_create(&e->engine, dnnl_cpu, 0), "create a CPU engine"));
-    CT_GOTO(st, check(dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags),
-                      "create a stream"));
+    CT_GOTO(st, ct_dnnl_create(&e->dnnl, CT_ISA_AUTO));
     *out = e;
     e = NULL;
 done:
@@ -138,10 +88,7 @@ void ct_forward_engine_destroy(ct_forward_engine **engine)
 
     if (e == NULL)
         return;
-    if (e->stream != NULL)
-        dnnl_stream_destroy(e->stream);
-    if (e->engine != NULL)
-        dnnl_engine_destroy(e->engine);
+    ct_dnnl_destroy(&e->dnnl);
     ct_free(e);
     *engine = NULL;
 }
@@ -207,7 +154,7 @@ static dnnl_status_t find_desc(ct_forward_conv *c, const shapes *s)
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_post_ops(attr, ops);
     if (status == dnnl_success)
-        status = make_desc(&c->desc, c->engine->engine, s, attr);
+        status = make_desc(&c->desc, c->dnnl->engine, s, attr);
     if (ops != NULL)
         dnnl_post_ops_destroy(ops);
     if (attr != NULL)
@@ -230,7 +177,7 @@ static dnnl_status_t build(ct_forward_conv *c, const shapes *s)
     dnnl_status_t status = dnnl_primitive_create(&c->primitive, c->desc);
 
     for (int i = 0; i < MEMORIES && status == dnnl_success; i++)
-        status = dnnl_memory_create(&c->memory[i], mds[i], c->engine->engine, DNNL_MEMORY_NONE);
+        status = dnnl_memory_create(&c->memory[i], mds[i], c->dnnl->engine, DNNL_MEMORY_NONE);
     c->scratch = dnnl_memory_desc_get_size(mds[SCRATCH]);
     return status;
 }
@@ -238,7 +185,7 @@ static dnnl_status_t build(ct_forward_conv *c, const shapes *s)
 static dnnl_status_t pack(ct_forward_conv *c, const shapes *s, float *plain)
 {
     const borrowed_md from = borrow(&s->plain), to = md_of(c, dnnl_query_weights_md);
-    const dnnl_engine_t engine = c->engine->engine;
+    const dnnl_engine_t engine = c->dnnl->engine;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_primitive_t reorder = NULL;
     dnnl_memory_t memory = NULL;
@@ -252,10 +199,10 @@ static dnnl_status_t pack(ct_forward_conv *c, const shapes *s, float *plain)
         status = dnnl_memory_set_data_handle(c->memory[WEIGHTS], c->weights);
     if (status == dnnl_success) {
         const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, memory}, {DNNL_ARG_TO, c->memory[WEIGHTS]}};
-        status = dnnl_primitive_execute(reorder, c->engine->stream, 2, args);
+        status = dnnl_primitive_execute(reorder, c->dnnl->stream, 2, args);
     }
     if (status == dnnl_success)
-        status = dnnl_stream_wait(c->engine->stream);
+        status = dnnl_stream_wait(c->dnnl->stream);
     if (reorder != NULL)
         dnnl_primitive_destroy(reorder);
     if (desc != NULL)
@@ -275,7 +222,7 @@ csctrl_status ct_forward_conv_create(ct_forward_engine *engine, const ct_forward
     *out = NULL;
     if (c == NULL)
         return st;
-    c->engine = engine;
+    c->dnnl = engine->dnnl;
     CT_GOTO(st, check(make_shapes(&s, shape), "describe a convolution"));
     CT_GOTO(st, check(find_desc(c, &s), "choose a convolution"));
     CT_GOTO(st, check(build(c, &s), "create a convolution"));
@@ -284,7 +231,7 @@ csctrl_status ct_forward_conv_create(ct_forward_engine *engine, const ct_forward
     CT_GOTO(st, c->weights != NULL && c->bias != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
     memcpy(c->bias, bias, (size_t)shape->out * sizeof *c->bias);
     CT_GOTO(st, check(pack(c, &s, weights), "reorder weights"));
-    CT_GOTO(st, check(dnnl_memory_set_data_handle(c->memory[BIAS], c->bias), "take over a buffer"));
+    CT_GOTO(st, bind(c->memory[BIAS], c->bias));
     *out = c;
     c = NULL;
 done:
@@ -323,13 +270,12 @@ csctrl_status ct_forward_conv_run(ct_forward_conv *conv, float *x, float *y, voi
                                         DNNL_ARG_SCRATCHPAD};
     dnnl_exec_arg_t args[MEMORIES];
 
-    CT_TRY(check(dnnl_memory_set_data_handle(conv->memory[SRC], x), "take over a buffer"));
-    CT_TRY(check(dnnl_memory_set_data_handle(conv->memory[DST], y), "take over a buffer"));
-    CT_TRY(
-        check(dnnl_memory_set_data_handle(conv->memory[SCRATCH], scratch), "take over a buffer"));
+    CT_TRY(bind(conv->memory[SRC], x));
+    CT_TRY(bind(conv->memory[DST], y));
+    CT_TRY(bind(conv->memory[SCRATCH], scratch));
     for (int i = 0; i < MEMORIES; i++)
         args[i] = (dnnl_exec_arg_t){roles[i], conv->memory[i]};
-    CT_TRY(check(dnnl_primitive_execute(conv->primitive, conv->engine->stream, MEMORIES, args),
+    CT_TRY(check(dnnl_primitive_execute(conv->primitive, conv->dnnl->stream, MEMORIES, args),
                  "run a convolution"));
-    return check(dnnl_stream_wait(conv->engine->stream), "finish a convolution");
+    return check(dnnl_stream_wait(conv->dnnl->stream), "finish a convolution");
 }

@@ -1,17 +1,12 @@
-/* dnnl_shim.c - all that touches oneDNN. Version 2 fills an operation descriptor first and has
- * memory descriptors by value; version 3 has one call and opaque descriptors. */
+/* dnnl_shim.c - the convolutions of training. Version 2 of oneDNN fills an operation descriptor
+ * first; version 3 has one call. */
 #include "backend/cpu/dnnl_shim.h"
 
-#include <dnnl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/cpu/dnnl_version.h"
 #include "base/mem.h"
-
-struct ct_dnnl {
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-};
 
 enum { IMG, CODE, WEIGHTS, SCRATCH, MEMORIES };
 
@@ -25,62 +20,12 @@ struct ct_dnnl_conv {
     size_t weights_bytes, scratch_bytes;
 };
 
-static csctrl_status check(dnnl_status_t status, const char *what)
-{
-    if (status == dnnl_success)
-        return CSCTRL_OK;
-    if (status == dnnl_out_of_memory)
-        return ct_fail(CSCTRL_E_NOMEM, "out of memory: oneDNN could not %s", what);
-    return ct_fail(CSCTRL_E_BACKEND, "oneDNN could not %s (its status %d)", what, (int)status);
-}
-
-/* ---- what differs between the versions */
-
-#if DNNL_VERSION_MAJOR >= 3
-typedef dnnl_memory_desc_t owned_md;
-typedef const_dnnl_memory_desc_t borrowed_md;
-
-static borrowed_md borrow(const owned_md *md)
-{
-    return *md;
-}
-
-static void release_md(owned_md *md)
-{
-    if (*md != NULL)
-        dnnl_memory_desc_destroy(*md);
-    *md = NULL;
-}
-
-static dnnl_status_t make_md(owned_md *md, const dnnl_dims_t dims, dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_create_with_tag(md, 4, dims, dnnl_f32, tag);
-}
-#else
-typedef dnnl_memory_desc_t owned_md;
-typedef const dnnl_memory_desc_t *borrowed_md;
-
-static borrowed_md borrow(const owned_md *md)
-{
-    return md;
-}
-
-static void release_md(owned_md *md)
-{
-    memset(md, 0, sizeof *md);
-}
-
-static dnnl_status_t make_md(owned_md *md, const dnnl_dims_t dims, dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, tag);
-}
-#endif
-
 typedef struct shapes {
     owned_md img, code, weights;
     dnnl_dims_t strides, dilates, pad;
 } shapes;
 
+/* What differs between the versions, besides dnnl_version.h. */
 #if DNNL_VERSION_MAJOR >= 3
 static dnnl_status_t make_desc(dnnl_primitive_desc_t *desc, const ct_dnnl *d, ct_dnnl_kind kind,
                                const shapes *s, dnnl_primitive_desc_t hint,
@@ -193,16 +138,16 @@ static dnnl_status_t make_shapes(shapes *s, const ct_geom *g)
 {
     const dnnl_dims_t img = {g->n, g->c, g->h, g->w}, code = {g->n, g->atoms, g->oh, g->ow};
     const dnnl_dims_t weights = {g->atoms, g->c, g->kernel, g->kernel};
-    dnnl_status_t status = make_md(&s->img, img, dnnl_nhwc);
+    dnnl_status_t status = make_md(&s->img, 4, img, dnnl_nhwc);
 
     for (int i = 0; i < 2; i++) {
         s->strides[i] = g->stride;
         s->pad[i] = g->pad;
     }
     if (status == dnnl_success)
-        status = make_md(&s->code, code, dnnl_nhwc);
+        status = make_md(&s->code, 4, code, dnnl_nhwc);
     if (status == dnnl_success)
-        status = make_md(&s->weights, weights, dnnl_format_tag_any);
+        status = make_md(&s->weights, 4, weights, dnnl_format_tag_any);
     return status;
 }
 
@@ -281,7 +226,7 @@ static dnnl_status_t build(ct_dnnl_conv *c, const shapes *s, const ct_geom *g)
 {
     const dnnl_dims_t dims = {g->atoms, g->c, g->kernel, g->kernel};
     owned_md plain;
-    dnnl_status_t status = make_md(&plain, dims, dnnl_oihw);
+    dnnl_status_t status = make_md(&plain, 4, dims, dnnl_oihw);
 
     if (status != dnnl_success)
         return status;
@@ -355,11 +300,6 @@ size_t ct_dnnl_conv_weights_bytes(const ct_dnnl_conv *conv)
 size_t ct_dnnl_conv_scratch_bytes(const ct_dnnl_conv *conv)
 {
     return conv->scratch_bytes;
-}
-
-static csctrl_status bind(dnnl_memory_t memory, void *data)
-{
-    return check(dnnl_memory_set_data_handle(memory, data), "take over a buffer");
 }
 
 static csctrl_status reorder(ct_dnnl_conv *c, dnnl_memory_t from, dnnl_memory_t to)
