@@ -74,4 +74,12 @@ void ct_cpu_report(void (*fact)(void *user, const char *key, const char *value),
 /* Versions of what the cpu backend runs on ("onednn", "2.6.3"), for csctrl_system_report. */
 void ct_backend_report(void (*fact)(void *user, const char *key, const char *value), void *user);
 
+/* d <- d + w (a - b): the gradient of w/2 |a - b|^2 for a. */
+static inline csctrl_status ct_add_difference(ct_exec *ex, double w, const ct_tensor *a,
+                                              const ct_tensor *b, ct_tensor *d)
+{
+    CT_TRY(ex->ops->axpby(ex, w, a, 1.0, d));
+    return ex->ops->axpby(ex, -w, b, 1.0, d);
+}
+
 #endif

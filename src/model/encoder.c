@@ -201,10 +201,7 @@ static csctrl_status approach(csctrl_model *model, const ct_encoder_goal *goal, 
 {
     const double w = goal != NULL ? 2.0 * goal->weight[l] : 0.0;
 
-    if (w == 0.0)
-        return CSCTRL_OK;
-    CT_TRY(model->ex->ops->axpby(model->ex, w, h, 1.0, dh));
-    return model->ex->ops->axpby(model->ex, -w, &goal->h[l], 1.0, dh);
+    return w != 0.0 ? ct_add_difference(model->ex, w, h, &goal->h[l], dh) : CSCTRL_OK;
 }
 
 csctrl_status ct_encoder_backward(csctrl_model *model, ct_encoder_pass *pass, ct_encoder_grad *grad,

@@ -281,10 +281,8 @@ static csctrl_status evaluate(ct_game *game, ct_objective_kind kind, ct_player p
     CT_TRY(status);
     if (w == 0.0 || kind == CT_OBJECTIVE_REDUCTION)
         return CSCTRL_OK;
-    CT_TRY(ex->ops->axpby(ex, w, &z, 1.0, &dz));
-    CT_TRY(ex->ops->axpby(ex, -w, &zhat, 1.0, &dz));
-    CT_TRY(ex->ops->axpby(ex, -w, &z, 1.0, &dzhat));
-    return ex->ops->axpby(ex, w, &zhat, 1.0, &dzhat);
+    CT_TRY(ct_add_difference(ex, w, &z, &zhat, &dz));
+    return ct_add_difference(ex, -w, &z, &zhat, &dzhat);
 }
 
 csctrl_status ct_game_max_move(ct_game *game, bool rate_only)
@@ -312,13 +310,10 @@ csctrl_status ct_game_max_move(ct_game *game, bool rate_only)
 /* Of w mean (xhat - x)^2. */
 static csctrl_status add_pixel_gradient(ct_game *game)
 {
-    ct_exec *ex = game->model->ex;
     const double w = 2.0 * game->pixel_weight;
 
-    if (w == 0.0)
-        return CSCTRL_OK;
-    CT_TRY(ex->ops->axpby(ex, w, &game->xhat, 1.0, &game->dxhat));
-    return ex->ops->axpby(ex, -w, &game->x, 1.0, &game->dxhat);
+    return w != 0.0 ? ct_add_difference(game->model->ex, w, &game->xhat, &game->x, &game->dxhat)
+                    : CSCTRL_OK;
 }
 
 csctrl_status ct_game_min_move(ct_game *game)
