@@ -10,6 +10,8 @@ static const char *type_name(csctrl_option_type type)
     switch (type) {
     case CSCTRL_OPTION_BOOL:
         return "true or false";
+    case CSCTRL_OPTION_BOOLS:
+        return "true or false, or a list of them";
     case CSCTRL_OPTION_INT:
         return "integer";
     case CSCTRL_OPTION_REAL:

@@ -70,9 +70,9 @@ static void put_map(const float *map, int64_t out, float most, bool is_signed, c
 }
 
 /* Rows of [input | maps of the strongest atoms]. */
-static int show_maps(report *r, const csctrl_tensor *x, const csctrl_tensor *codes, int layer)
+static int show_maps(report *r, const csctrl_tensor *x, const csctrl_tensor *codes, int layer,
+                     bool is_signed)
 {
-    const bool is_signed = !csctrl_config_bool(r->config, "model.nonneg");
     const int64_t n = x->shape[0], out = codes->shape[2], area = out * out;
     const size_t image = (size_t)csctrl_tensor_count(x) / (size_t)n;
     char labels[MAPS + 1][REPORT_LABEL] = {"input"}, name[32];
@@ -101,9 +101,9 @@ static int show_maps(report *r, const csctrl_tensor *x, const csctrl_tensor *cod
 }
 
 /* Codes without extent: one row of cells an image. */
-static int show_cells(report *r, const csctrl_tensor *codes, const int64_t *positions, int layer)
+static int show_cells(report *r, const csctrl_tensor *codes, const int64_t *positions, int layer,
+                      bool is_signed)
 {
-    const bool is_signed = !csctrl_config_bool(r->config, "model.nonneg");
     const int64_t n = codes->shape[0], atoms = codes->shape[1], width = atoms * CELL_WIDTH;
     char labels[IMAGES][REPORT_LABEL], name[32];
     csctrl_tensor rows;
@@ -135,22 +135,24 @@ static int show_codes(report *r, const csctrl_tensor *x, const int64_t *position
     const csctrl_status known = csctrl_model_get_layer(r->model, layer, &l);
     if (known != CSCTRL_OK)
         return cli_fail_status(known);
+    const char *const grey =
+        l.nonneg ? "" : " They have a sign: mid grey is 0, black negative, white positive.";
     int code = encode_layer(r, x, layer, &l, &codes);
     report_raw(r, "<h3>Layer %d</h3>", layer + 1);
     report_figure(r);
     if (code == CLI_OK)
-        code = l.out_size > 1 ? show_maps(r, x, &codes, layer)
-                              : show_cells(r, &codes, positions, layer);
+        code = l.out_size > 1 ? show_maps(r, x, &codes, layer, !l.nonneg)
+                              : show_cells(r, &codes, positions, layer, !l.nonneg);
     if (l.out_size > 1)
         report_caption(r,
                        "%lld held-out images and their codes, %d x %d each, of the atoms with the "
-                       "largest mean absolute code. %.1f%% of this layer's codes are zero.",
-                       (long long)x->shape[0], l.out_size, l.out_size, 100.0 * zeros);
+                       "largest mean absolute code. %.1f%% of this layer's codes are zero.%s",
+                       (long long)x->shape[0], l.out_size, l.out_size, 100.0 * zeros, grey);
     else
         report_caption(r,
                        "Codes of all %d atoms, one a column, of the same %lld images, with their "
-                       "classes. %.1f%% of this layer's codes are zero.",
-                       l.atoms, (long long)x->shape[0], 100.0 * zeros);
+                       "classes. %.1f%% of this layer's codes are zero.%s",
+                       l.atoms, (long long)x->shape[0], 100.0 * zeros, grey);
     cli_tensor_free(&codes);
     return code;
 }
@@ -180,10 +182,8 @@ int report_codes(report *r)
     sparsity_table(r);
     if (n == 0)
         report_no_image(r);
-    report_raw(r, "<p>In each row %s is the largest absolute code of that image and layer%s.</p>\n",
-               csctrl_config_bool(r->config, "model.nonneg") ? "black is 0 and white"
-                                                             : "mid grey is 0 and black or white",
-               csctrl_config_bool(r->config, "model.nonneg") ? "" : ", with its sign");
+    report_raw(r, "<p>Black is 0 and white the largest absolute code of that image and layer, "
+                  "unless said.</p>\n");
     for (int layer = 0; layer < r->info.layers && n > 0 && code == CLI_OK; layer++)
         code = show_codes(r, &x, positions, layer);
     report_section_end(r);

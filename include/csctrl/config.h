@@ -23,8 +23,10 @@ typedef enum csctrl_option_type {
     CSCTRL_OPTION_REAL,   /**< finite double in [minimum, maximum] */
     CSCTRL_OPTION_STRING, /**< any text without newlines */
     CSCTRL_OPTION_CHOICE, /**< one of `choices`, of which "a:N" stands for a:0, a:1 and so on */
-    CSCTRL_OPTION_REALS   /**< 1..CSCTRL_OPTION_LIST_MAX doubles in [minimum, maximum]: "0.1" or
+    CSCTRL_OPTION_REALS,  /**< 1..CSCTRL_OPTION_LIST_MAX doubles in [minimum, maximum]: "0.1" or
                              "[0.1, 0.2]" */
+    CSCTRL_OPTION_BOOLS   /**< 1..CSCTRL_OPTION_LIST_MAX of true | false: "true" or
+                             "[true, false]" */
 } csctrl_option_type;
 
 #define CSCTRL_OPTION_LIST_MAX 32
@@ -116,6 +118,15 @@ CSCTRL_API double csctrl_config_real(const csctrl_config *config, const char *ke
  * Threading: as csctrl_config_real().
  */
 CSCTRL_API size_t csctrl_config_reals(const csctrl_config *config, const char *key, double *values,
+                                      size_t capacity);
+
+/** Values of a BOOLS option.
+ *
+ * @param values  Written. At most `capacity` entries.
+ * @return the number of values of the option (may exceed capacity).
+ * Threading: as csctrl_config_real().
+ */
+CSCTRL_API size_t csctrl_config_bools(const csctrl_config *config, const char *key, bool *values,
                                       size_t capacity);
 
 /** Write every option as YAML (sections in table order, values canonical): the effective config of

@@ -43,6 +43,7 @@ typedef struct csctrl_layer_info {
     int in_size, out_size;  /**< spatial extent of its input image and of its codes */
     int steps;              /**< T, unrolled FISTA steps; 1 for conv */
     double lambda, mu, eta; /**< sparsity, ridge and the present step size */
+    bool nonneg;            /**< codes are >= 0; false for conv */
     int64_t parameters, encode_macs, decode_macs; /**< of this layer, decoder side included */
 } csctrl_layer_info;
 

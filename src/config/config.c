@@ -13,7 +13,7 @@
 typedef struct value {
     char *text;      /* canonical */
     int64_t integer; /* INT, BOOL */
-    double *reals;   /* REAL, REALS: `count` of them */
+    double *reals;   /* REAL, REALS, BOOLS (0 or 1): `count` of them */
     size_t count;
 } value;
 
@@ -34,6 +34,11 @@ void ct_config_swap(csctrl_config *a, csctrl_config *b)
 
     a->values = b->values;
     b->values = values;
+}
+
+bool ct_config_is_list(const csctrl_option *option)
+{
+    return option->type == CSCTRL_OPTION_REALS || option->type == CSCTRL_OPTION_BOOLS;
 }
 
 char *ct_config_shown(const char *text, char out[64])
@@ -64,19 +69,33 @@ static csctrl_status fail_value(const csctrl_option *option, const char *expecte
                    ct_config_shown(text, shown));
 }
 
-static csctrl_status read_bool(const csctrl_option *option, const char *text, value *v,
-                               ct_strbuf *canonical)
+static const char *truth_text(bool truth)
+{
+    return truth ? "true" : "false";
+}
+
+static csctrl_status read_truth(const csctrl_option *option, const char *text, bool *out)
 {
     static const char *const words[2][3] = {{"false", "False", "FALSE"}, {"true", "True", "TRUE"}};
 
     for (int truth = 0; truth < 2; truth++)
         for (int i = 0; i < 3; i++)
             if (strcmp(text, words[truth][i]) == 0) {
-                v->integer = truth;
-                ct_strbuf_add(canonical, "%s", words[truth][0]);
+                *out = truth;
                 return CSCTRL_OK;
             }
     return fail_value(option, "true or false", text);
+}
+
+static csctrl_status read_bool(const csctrl_option *option, const char *text, value *v,
+                               ct_strbuf *canonical)
+{
+    bool truth = false;
+
+    CT_TRY(read_truth(option, text, &truth));
+    v->integer = truth;
+    ct_strbuf_add(canonical, "%s", truth_text(truth));
+    return CSCTRL_OK;
 }
 
 static csctrl_status read_int(const csctrl_option *option, const char *text, value *v,
@@ -132,6 +151,18 @@ static char *trim(char *text)
     return text;
 }
 
+/* One of REALS or BOOLS. */
+static csctrl_status read_item(const csctrl_option *option, const char *text, double *item)
+{
+    bool truth = false;
+
+    if (option->type == CSCTRL_OPTION_REALS)
+        return read_number(option, text, item);
+    CT_TRY(read_truth(option, text, &truth));
+    *item = truth;
+    return CSCTRL_OK;
+}
+
 /* `items` is "a, b, c" and is cut up. */
 static csctrl_status read_items(const csctrl_option *option, char *items, value *v)
 {
@@ -140,16 +171,16 @@ static csctrl_status read_items(const csctrl_option *option, char *items, value 
         if (next != NULL)
             *next++ = '\0';
         if (v->count == CSCTRL_OPTION_LIST_MAX)
-            return ct_fail(CSCTRL_E_CONFIG, "%s: expected at most %d numbers, found more",
+            return ct_fail(CSCTRL_E_CONFIG, "%s: expected at most %d values, found more",
                            option->key, CSCTRL_OPTION_LIST_MAX);
-        CT_TRY(read_number(option, trim(item), &v->reals[v->count]));
+        CT_TRY(read_item(option, trim(item), &v->reals[v->count]));
         v->count++;
     }
     return CSCTRL_OK;
 }
 
-static csctrl_status read_reals(const csctrl_option *option, const char *text, value *v,
-                                ct_strbuf *canonical)
+static csctrl_status read_list(const csctrl_option *option, const char *text, value *v,
+                               ct_strbuf *canonical)
 {
     char *copy = ct_strdup(text);
     csctrl_status status = CSCTRL_E_NOMEM;
@@ -161,7 +192,11 @@ static csctrl_status read_reals(const csctrl_option *option, const char *text, v
     char *items = copy;
     if (copy[0] == '[') {
         if (copy[length - 1] != ']') {
-            status = fail_value(option, "a list in brackets, as [0.1, 0.2]", text);
+            status = fail_value(option,
+                                option->type == CSCTRL_OPTION_REALS
+                                    ? "a list in brackets, as [0.1, 0.2]"
+                                    : "a list in brackets, as [true, false]",
+                                text);
             goto done;
         }
         copy[length - 1] = '\0';
@@ -174,7 +209,8 @@ static csctrl_status read_reals(const csctrl_option *option, const char *text, v
                       i > 0          ? ", "
                       : v->count > 1 ? "["
                                      : "",
-                      ct_double_text(v->reals[i], number));
+                      option->type == CSCTRL_OPTION_REALS ? ct_double_text(v->reals[i], number)
+                                                          : truth_text(v->reals[i] != 0.0));
     }
     ct_strbuf_add(canonical, "%s", v->count > 1 ? "]" : "");
 done:
@@ -259,7 +295,8 @@ static csctrl_status read_value(const csctrl_option *option, const char *text, v
     case CSCTRL_OPTION_REAL:
         return read_real(option, text, v, canonical);
     case CSCTRL_OPTION_REALS:
-        return read_reals(option, text, v, canonical);
+    case CSCTRL_OPTION_BOOLS:
+        return read_list(option, text, v, canonical);
     case CSCTRL_OPTION_CHOICE:
         return read_choice(option, text, v, canonical);
     case CSCTRL_OPTION_STRING:
@@ -483,5 +520,17 @@ size_t csctrl_config_reals(const csctrl_config *config, const char *key, double 
         return 0;
     for (size_t i = 0; i < v->count && i < capacity; i++)
         values[i] = v->reals[i];
+    return v->count;
+}
+
+size_t csctrl_config_bools(const csctrl_config *config, const char *key, bool *values,
+                           size_t capacity)
+{
+    const value *v = find(config, key, CSCTRL_OPTION_BOOLS, CSCTRL_OPTION_BOOLS);
+
+    if (v == NULL)
+        return 0;
+    for (size_t i = 0; i < v->count && i < capacity; i++)
+        values[i] = v->reals[i] != 0.0;
     return v->count;
 }

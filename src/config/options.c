@@ -20,6 +20,10 @@
     {                                                                                              \
         key, CSCTRL_OPTION_REALS, text, low, high, NULL, "", help                                  \
     }
+#define BOOLS(key, text, help)                                                                     \
+    {                                                                                              \
+        key, CSCTRL_OPTION_BOOLS, text, 0, 1, NULL, "", help                                       \
+    }
 #define TEXT(key, text, help)                                                                      \
     {                                                                                              \
         key, CSCTRL_OPTION_STRING, text, 0, 0, NULL, "", help                                      \
@@ -99,7 +103,8 @@ static const csctrl_option table[] = {
           "Sparsity weight lambda; one value for all layers or one a layer."),
     REALS("model.mu", "0", 0, 1000,
           "Ridge weight mu of the elastic net; one value for all layers or one a layer."),
-    BOOL("model.nonneg", "true", "Codes are non-negative; otherwise signed."),
+    BOOLS("model.nonneg", "true",
+          "Codes are non-negative; otherwise signed; one value for all layers or one a layer."),
     BOOL("model.momentum", "true", "FISTA momentum; false is ISTA."),
     REAL("model.step_scale", "0.9", 0.01, 1, "",
          "Step size eta as a share of 1 / lambda_max(A* A)."),

@@ -7,6 +7,9 @@
 /* Exchange all values: how a whole file takes effect at once. */
 void ct_config_swap(csctrl_config *a, csctrl_config *b);
 
+/* The option takes a list: REALS, BOOLS. */
+bool ct_config_is_list(const csctrl_option *option);
+
 /* `text` fit for a message: cut after 60 bytes; returns out. */
 char *ct_config_shown(const char *text, char out[64]);
 

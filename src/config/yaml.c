@@ -94,7 +94,7 @@ static csctrl_status read_list(reader *r, ct_strbuf *text)
         if (r->event.type == YAML_SEQUENCE_END_EVENT)
             break;
         if (r->event.type != YAML_SCALAR_EVENT || strpbrk(scalar_text(r), ",[]") != NULL)
-            return fail_at(r, "expected a list of numbers, found something else in it");
+            return fail_at(r, "expected a list of single values, found something else in it");
         ct_strbuf_add(text, "%s%s", comma, scalar_text(r));
     }
     ct_strbuf_add(text, "]");
@@ -113,7 +113,7 @@ static csctrl_status read_value(reader *r, const char *key)
     case YAML_SCALAR_EVENT:
         return set_key(r, key, scalar_text(r), line);
     case YAML_SEQUENCE_START_EVENT:
-        if (option != NULL && option->type != CSCTRL_OPTION_REALS)
+        if (option != NULL && !ct_config_is_list(option))
             return ct_fail(CSCTRL_E_CONFIG, "%s:%zu: %s: expected a single value, found a list",
                            r->name, line, key);
         CT_GOTO(status, read_list(r, &text));
@@ -310,18 +310,20 @@ static bool emit_mapping_end(yaml_emitter_t *emitter)
     return yaml_mapping_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
 }
 
-static bool emit_reals(yaml_emitter_t *emitter, const csctrl_config *config, const char *key)
+/* `text` is canonical: "[a, b]". */
+static bool emit_list(yaml_emitter_t *emitter, const char *text)
 {
-    double values[CSCTRL_OPTION_LIST_MAX];
-    const size_t count = csctrl_config_reals(config, key, values, CSCTRL_OPTION_LIST_MAX);
     yaml_event_t event;
     bool ok =
         yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, YAML_FLOW_SEQUENCE_STYLE) &&
         yaml_emitter_emit(emitter, &event);
 
-    for (size_t i = 0; ok && i < count; i++) {
-        char number[32];
-        ok = emit_scalar(emitter, ct_double_text(values[i], number), YAML_PLAIN_SCALAR_STYLE);
+    for (const char *item = text + 1; ok && *item != '\0'; item += strspn(item, ", ]")) {
+        char value[32];
+        const int length = (int)strcspn(item, ",]");
+        snprintf(value, sizeof value, "%.*s", length, item);
+        ok = emit_scalar(emitter, value, YAML_PLAIN_SCALAR_STYLE);
+        item += length;
     }
     return ok && yaml_sequence_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
 }
@@ -333,8 +335,8 @@ static bool emit_option(yaml_emitter_t *emitter, const csctrl_config *config,
 
     if (!emit_scalar(emitter, dot != NULL ? dot + 1 : option->key, YAML_PLAIN_SCALAR_STYLE))
         return false;
-    if (text[0] == '[' && option->type == CSCTRL_OPTION_REALS)
-        return emit_reals(emitter, config, option->key);
+    if (text[0] == '[' && ct_config_is_list(option))
+        return emit_list(emitter, text);
     return emit_scalar(emitter, text,
                        option->type == CSCTRL_OPTION_STRING ? YAML_DOUBLE_QUOTED_SCALAR_STYLE
                                                             : YAML_PLAIN_SCALAR_STYLE);

@@ -77,28 +77,43 @@ static csctrl_status read_layers(ct_arch *arch, const char *text)
 }
 
 /* One value for all layers or one a layer. */
-static csctrl_status read_list(const ct_arch *arch, const csctrl_config *config, const char *key,
-                               double values[])
+static csctrl_status check_count(const ct_arch *arch, const char *key, size_t count)
 {
-    const size_t count = csctrl_config_reals(config, key, values, CSCTRL_MAX_LAYERS);
-
     if (count != 1 && count != (size_t)arch->depth)
         return ct_fail(CSCTRL_E_CONFIG, "%s: expected one value or %d (one a layer), found %zu",
                        key, arch->depth, count);
+    return CSCTRL_OK;
+}
+
+static csctrl_status read_reals(const ct_arch *arch, const csctrl_config *config, const char *key,
+                                double values[])
+{
+    const size_t count = csctrl_config_reals(config, key, values, CSCTRL_MAX_LAYERS);
+
     for (int l = 1; l < arch->depth && count == 1; l++)
         values[l] = values[0];
-    return CSCTRL_OK;
+    return check_count(arch, key, count);
+}
+
+static csctrl_status read_bools(const ct_arch *arch, const csctrl_config *config, const char *key,
+                                bool values[])
+{
+    const size_t count = csctrl_config_bools(config, key, values, CSCTRL_MAX_LAYERS);
+
+    for (int l = 1; l < arch->depth && count == 1; l++)
+        values[l] = values[0];
+    return check_count(arch, key, count);
 }
 
 csctrl_status ct_arch_read(ct_arch *arch, const csctrl_config *config)
 {
     double steps[CSCTRL_MAX_LAYERS], lambda[CSCTRL_MAX_LAYERS], mu[CSCTRL_MAX_LAYERS];
+    bool nonneg[CSCTRL_MAX_LAYERS];
 
     *arch = (ct_arch){
         .kind = strcmp(csctrl_config_text(config, "model.arch"), "csc") == 0 ? CT_ARCH_CSC
                                                                              : CT_ARCH_GENERIC,
         .tied = csctrl_config_bool(config, "model.tied"),
-        .nonneg = csctrl_config_bool(config, "model.nonneg"),
         .momentum = csctrl_config_bool(config, "model.momentum"),
         .step_scale = csctrl_config_real(config, "model.step_scale"),
         .bn_momentum = csctrl_config_real(config, "model.bn_momentum"),
@@ -112,9 +127,10 @@ csctrl_status ct_arch_read(ct_arch *arch, const csctrl_config *config)
         return ct_fail(CSCTRL_E_CONFIG, "data.channels: expected 1 (grey) or 3 (colour), found %d",
                        arch->channels);
     CT_TRY(read_layers(arch, csctrl_config_text(config, "model.layers")));
-    CT_TRY(read_list(arch, config, "model.steps", steps));
-    CT_TRY(read_list(arch, config, "model.lambda", lambda));
-    CT_TRY(read_list(arch, config, "model.mu", mu));
+    CT_TRY(read_reals(arch, config, "model.steps", steps));
+    CT_TRY(read_reals(arch, config, "model.lambda", lambda));
+    CT_TRY(read_reals(arch, config, "model.mu", mu));
+    CT_TRY(read_bools(arch, config, "model.nonneg", nonneg));
     for (int l = 0; l < arch->depth; l++) {
         ct_layer_spec *spec = &arch->layers[l];
         spec->steps = arch->kind == CT_ARCH_CSC ? (int)steps[l] : 1;
@@ -123,6 +139,7 @@ csctrl_status ct_arch_read(ct_arch *arch, const csctrl_config *config)
                            steps[l]);
         spec->lambda = lambda[l];
         spec->mu = mu[l];
+        spec->nonneg = nonneg[l];
     }
     return CSCTRL_OK;
 }

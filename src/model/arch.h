@@ -14,11 +14,12 @@ typedef struct ct_layer_spec {
     ct_geom geom; /* n = 0 */
     int steps;
     double lambda, mu;
+    bool nonneg;
 } ct_layer_spec;
 
 typedef struct ct_arch {
     ct_arch_kind kind;
-    bool tied, nonneg, momentum;
+    bool tied, momentum;
     double step_scale, bn_momentum, bn_eps;
     int channels, size;
     int depth;    /* layers */

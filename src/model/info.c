@@ -49,6 +49,7 @@ csctrl_status csctrl_model_get_layer(const csctrl_model *model, int index, csctr
         .in_size = g->h,
         .out_size = g->oh,
         .steps = layer->csc.steps,
+        .nonneg = csc && layer->csc.prox.nonneg,
         .lambda = csc ? layer->csc.prox.lambda : 0.0,
         .mu = csc ? layer->csc.prox.mu : 0.0,
         .parameters = layer_parameters(model, index),

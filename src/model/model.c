@@ -91,7 +91,7 @@ static csctrl_status create_layer(csctrl_model *m, int l)
     ct_layer *layer = &m->layers[l];
     const ct_layer_spec *spec = &m->arch.layers[l];
     const bool csc = m->arch.kind == CT_ARCH_CSC;
-    const ct_prox prox = {.lambda = spec->lambda, .mu = spec->mu, .nonneg = m->arch.nonneg};
+    const ct_prox prox = {.lambda = spec->lambda, .mu = spec->mu, .nonneg = spec->nonneg};
     ct_geom geom = spec->geom;
 
     geom.n = m->batch;

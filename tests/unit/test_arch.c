@@ -42,7 +42,7 @@ static void test_default(void **state)
     assert_int_equal(arch.kind, CT_ARCH_CSC);
     assert_int_equal(arch.depth, 4);
     assert_int_equal(arch.features, 64);
-    assert_true(arch.tied && arch.nonneg && arch.momentum);
+    assert_true(arch.tied && arch.momentum);
     expect_geometry(&arch.layers[0].geom, 32, 1, 16, 16);
     expect_geometry(&arch.layers[1].geom, 16, 16, 8, 32);
     expect_geometry(&arch.layers[2].geom, 8, 32, 4, 64);
@@ -50,6 +50,7 @@ static void test_default(void **state)
     for (int l = 0; l < 4; l++) {
         assert_int_equal(arch.layers[l].steps, 2);
         assert_true(arch.layers[l].lambda == 0.1 && arch.layers[l].mu == 0.0);
+        assert_true(arch.layers[l].nonneg);
     }
 }
 
@@ -71,6 +72,10 @@ static void test_lists(void **state)
     (void)state;
     expect_ok(read_texts(&arch, "8x4s2p1 8x4s2p1", "model.lambda=[0.25, 0.5]"));
     assert_true(arch.layers[0].lambda == 0.25 && arch.layers[1].lambda == 0.5);
+    expect_ok(read_texts(&arch, "8x4s2p1 8x4s2p1", "model.nonneg=[true, false]"));
+    assert_true(arch.layers[0].nonneg && !arch.layers[1].nonneg);
+    expect_ok(read_texts(&arch, "8x4s2p1 8x4s2p1", "model.nonneg=false"));
+    assert_true(!arch.layers[0].nonneg && !arch.layers[1].nonneg);
     expect_ok(read_texts(&arch, "8x4s2p1 8x4s2p1", "model.steps=[1, 7]"));
     assert_int_equal(arch.layers[0].steps, 1);
     assert_int_equal(arch.layers[1].steps, 7);

@@ -46,6 +46,7 @@ static const char *const settings[][4] = {
     {"device=ref", "model.arch=generic", "model.tied=false"},
     {"device=ref", "model.layers=6x4s2p1 3x3s1p1", "data.channels=3"},
     {"device=ref", "model.steps=4", "model.nonneg=false"},
+    {"device=ref", "model.layers=6x4s2p1 3x3s1p1", "model.nonneg=[true, false]"},
 };
 
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
@@ -112,6 +113,31 @@ static void test_codes_are_those_of_encoding(void **state)
         tiny_free(&x);
         tiny_free(&z);
     }
+}
+
+/* Signed where the config says so, and only there. */
+static void test_signs(void **state)
+{
+    static const char *const mixed[] = {"model.layers=6x4s2p1 5x4s2p1 3x3s1p1",
+                                        "model.nonneg=[true, false, true]", NULL};
+    csctrl_model *m = model_of(mixed);
+    csctrl_tensor x = tiny_images(N, 1, 1);
+
+    (void)state;
+    for (int layer = 0; layer < 3; layer++) {
+        csctrl_layer_info l;
+        csctrl_tensor codes = codes_of(m, layer, N);
+        int64_t below = 0;
+        expect_ok(csctrl_model_get_layer(m, layer, &l));
+        expect_ok(csctrl_model_encode_layer(m, &x, layer, &codes));
+        for (int64_t i = 0; i < csctrl_tensor_count(&codes); i++)
+            below += tiny_get(&codes, i) < 0.0;
+        assert_true(l.nonneg == (layer != 1));
+        assert_true(l.nonneg ? below == 0 : below > 0);
+        tiny_free(&codes);
+    }
+    csctrl_model_destroy(&m);
+    tiny_free(&x);
 }
 
 /* The last layer's codes, put through its norm and on the sphere, are the features: so their planes
@@ -185,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decoding_in_two_parts),
         cmocka_unit_test(test_codes_are_those_of_encoding),
+        cmocka_unit_test(test_signs),
         cmocka_unit_test(test_last_codes_give_the_features),
         cmocka_unit_test(test_bad_arguments),
     };

@@ -157,7 +157,31 @@ static void test_reals(void **state)
                      CSCTRL_OPTION_LIST_MAX);
     strcat(many, ",1");
     expect_fail(csctrl_config_set(config, "model.lambda", many), CSCTRL_E_CONFIG,
-                "at most 32 numbers");
+                "at most 32 values");
+}
+
+static void test_bools(void **state)
+{
+    csctrl_config *config = *state;
+    bool values[4] = {0};
+
+    assert_int_equal(csctrl_config_bools(config, "model.nonneg", values, 4), 1);
+    assert_true(values[0]);
+    expect_ok(csctrl_config_set(config, "model.nonneg", "[True,  false ,true]"));
+    values[2] = false;
+    assert_int_equal(csctrl_config_bools(config, "model.nonneg", values, 2), 3);
+    assert_true(values[0] && !values[1] && !values[2]);
+    expect_text(config, "model.nonneg", "[true, false, true]");
+    expect_ok(csctrl_config_set(config, "model.nonneg", "[false]"));
+    expect_text(config, "model.nonneg", "false");
+    const char *const bad[] = {"", "[]", "[true", "true]", "[true,]", "[0]", "1", "[true false]"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        expect_fail(csctrl_config_set(config, "model.nonneg", bad[i]), CSCTRL_E_CONFIG,
+                    "model.nonneg: expected");
+    expect_text(config, "model.nonneg", "false");
+    /* No other type answers. */
+    assert_int_equal(csctrl_config_bools(config, "model.tied", values, 4), 0);
+    assert_int_equal(csctrl_config_bools(config, "model.lambda", values, 4), 0);
 }
 
 static void test_choice(void **state)
@@ -334,6 +358,7 @@ int main(void)
         CASE(test_int),
         CASE(test_real),
         CASE(test_reals),
+        CASE(test_bools),
         CASE(test_choice),
         CASE(test_string),
         CASE(test_unknown_keys_are_suggested),

@@ -104,9 +104,9 @@ static const char *const refusals[][2] = {
     {"train:\n  batch: {a: 1}\n", "a.yaml:2: expected a value, found a mapping"},
     {"seed: [1]\n", "a.yaml:1: seed: expected a single value, found a list"},
     {"no_such: [1]\n", "unknown key \"no_such\""},
-    {"model:\n  lambda: [1, [2]]\n", "a.yaml:2: expected a list of numbers"},
-    {"model:\n  lambda: ['1,2']\n", "a.yaml:2: expected a list of numbers"},
-    {"model:\n  lambda: [1, {a: 2}]\n", "a.yaml:2: expected a list of numbers"},
+    {"model:\n  lambda: [1, [2]]\n", "a.yaml:2: expected a list of single values"},
+    {"model:\n  lambda: ['1,2']\n", "a.yaml:2: expected a list of single values"},
+    {"model:\n  lambda: [1, {a: 2}]\n", "a.yaml:2: expected a list of single values"},
     {"model:\n  lambda: []\n", "a.yaml:2: model.lambda: expected a number"},
     {"[1, 2]\n", "a.yaml:1: expected a mapping of keys"},
     {"just text\n", "a.yaml:1: expected a mapping of keys"},
@@ -235,6 +235,9 @@ static void set_random(csctrl_config *config, const csctrl_option *o, const ct_r
         break;
     case CSCTRL_OPTION_REALS:
         snprintf(text, sizeof text, "[%s, %.3f]", ct_double_text(real, number), o->maximum);
+        break;
+    case CSCTRL_OPTION_BOOLS:
+        snprintf(text, sizeof text, "[%s, false]", u < 0.5 ? "true" : "false");
         break;
     case CSCTRL_OPTION_CHOICE:
         snprintf(text, sizeof text, "%s", strrchr(o->choices, '|') + 1);
