@@ -81,13 +81,14 @@ def main():
             run = Path(a.runs) / f"{label.replace(' ', '-')}-{seed}"
             figures = train(a.csctrl, a.config, run, [*settings, f"seed={seed}"])
             points, seconds = curve(run)
+            zeros = " ".join(f"{share:.2f}" for share in figures["sparsity"])
             rows.append(f"| {label} | {seed} | {figures['psnr']:.2f} | {figures['ssim']:.3f} | {figures['cosine']:.3f} | "
-                        f"{figures['accuracy']:.3f} | {figures['rate_z']:.1f} | {largest_fall(points):.2f} | "
+                        f"{figures['accuracy']:.3f} | {figures['rate_z']:.1f} | {zeros} | {largest_fall(points):.2f} | "
                         f"{along(points)} | {seconds:.0f} |")
             print(rows[-1], flush=True)
             Path(a.table).write_text(
-                "| setting | seed | PSNR dB | SSIM | cosine | accuracy | R(Z) nats | largest fall dB | PSNR along the run | s |\n"
-                "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n")
+                "| setting | seed | PSNR dB | SSIM | cosine | accuracy | R(Z) nats | zero codes by layer | largest fall dB | PSNR along the run | s |\n"
+                "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

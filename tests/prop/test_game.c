@@ -43,7 +43,9 @@ static const variant variants[] = {
      {"objective.kind=unsupervised", "objective.gamma=[0.3, 1, 0.8]", "data.channels=3",
       "model.layers=6x4s2p1 7x3s1p1 3x4s2p1", "game.decoder_layer_weight=[0.7, 0]"}},
     {"signed, five steps", 3, {"model.steps=[5, 4]", "model.nonneg=false", "model.lambda=0.4"}},
-    {"spatial code, colour", 3, {"data.channels=3", "model.layers=6x4s2p1 3x3s1p1"}},
+    {"spatial code, colour, signed at the end",
+     3,
+     {"data.channels=3", "model.layers=6x4s2p1 3x3s1p1", "model.nonneg=[true, false]"}},
     {"more classes than labels", 7, {"objective.kind=multi", "objective.gamma=[1, 0.5, 2]"}},
 };
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
