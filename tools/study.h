@@ -55,6 +55,7 @@ typedef struct study_kind {
     const char *name;
     const char *question; /* one paragraph, Markdown */
     int64_t batches;      /* of a run, unless --set train.batches says otherwise */
+    const char *varies;   /* the key that its runs differ in and --set may not name; or NULL */
     bool takes_model;     /* one model is all it needs, and may be given */
     /* Fill runs with study_add and study_set. */
     int (*plan)(study *s);

@@ -216,6 +216,7 @@ const study_kind study_baseline = {
         "w, 2 w, 4 w, ... and CTRL's learning rate 1.5e-4 for both players. Equal seconds: as many "
         "batches as a measurement of the speed, just before, says.",
     .batches = 1000,
+    .varies = "model.arch",
     .plan = plan_baseline,
     .time = time_run,
     .measure = measure_baseline,

@@ -126,6 +126,7 @@ const study_kind study_steps = {
     .question = "What do more unrolled FISTA steps in every layer of the encoder bring, and what "
                 "do they cost? Runs that differ in `model.steps` alone.",
     .batches = 1000,
+    .varies = "model.steps",
     .plan = plan_steps,
     .measure = measure_runs,
 };
@@ -135,6 +136,7 @@ const study_kind study_tied = {
     .question = "Does the decoder need dictionaries of its own? Runs that differ in `model.tied` "
                 "alone; a shared dictionary is counted once.",
     .batches = 1000,
+    .varies = "model.tied",
     .plan = plan_tied,
     .measure = measure_runs,
 };

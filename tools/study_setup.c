@@ -277,6 +277,9 @@ int study_open(study *s)
     char *saved = s->dir != NULL ? cli_format("%s/config.yaml", s->dir) : NULL;
     int code = record != NULL && saved != NULL ? take_unseen(s) : cli_fail_memory();
 
+    if (code == CLI_OK && s->kind->varies != NULL && sets(s->args, s->kind->varies))
+        code = cli_fail(CLI_USAGE, "study %s: %s is what its runs differ in; leave out --set %s",
+                        s->kind->name, s->kind->varies, s->kind->varies);
     if (code == CLI_OK)
         code = take_model(s);
     if (code == CLI_OK)

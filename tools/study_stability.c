@@ -184,6 +184,7 @@ const study_kind study_stability = {
     .question = "Does the game stay where it has come, over a long run and over seeds? Runs that "
                 "differ in `seed` alone.",
     .batches = 3000,
+    .varies = "seed",
     .plan = plan_stability,
     .measure = measure_stability,
 };
