@@ -72,8 +72,9 @@ static void test_every_config(void **state)
 static void test_promised_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {"fashion-mnist", "mnist",      "cifar10",     "stl10",
-                                        "celeba64",      "imagenet64", "imagenet128", "synthetic"};
+    static const char *const names[] = {
+        "fashion-mnist", "fashion-mnist-multi", "mnist",       "cifar10",  "stl10",
+        "celeba64",      "imagenet64",          "imagenet128", "synthetic"};
     char path[512];
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
