@@ -30,7 +30,7 @@ def read_settings(path):
 def train(csctrl, config, run, settings):
     """The settings are kept beside the run, so that one of the same label but other settings is not taken for it."""
     sets = [word for s in settings for word in ("--set", s)]
-    kept, wanted = run.with_suffix(".settings"), "\n".join([str(config), *settings]) + "\n"
+    kept, wanted = run.parent / f"{run.name}.settings", "\n".join([str(config), *settings]) + "\n"
     if not run.exists():
         run.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(wanted)

@@ -63,19 +63,20 @@ static void print_layer(const csctrl_layer_info *l, int index)
     cli_count_text((double)l->parameters, parameters);
     cli_count_text((double)l->encode_macs, encode);
     cli_count_text((double)l->decode_macs, decode);
-    printf("%5d  %-4s  %-17s  %6d  %3d  %-15s  %-15s  %5d  %-6.4g  %-6.4g  %-8.3g  %10s  %10s  "
-           "%10s\n",
+    printf("%5d  %-4s  %-17s  %6d  %3d  %-15s  %-15s  %5d  %-6.4g  %-6.4g  %-8.3g  %-6s  %10s  "
+           "%10s  %10s\n",
            index + 1, l->kind, dictionary, l->stride, l->pad, in, codes, l->steps, l->lambda, l->mu,
-           l->eta, parameters, encode, decode);
+           l->eta, l->nonneg ? ">= 0" : "signed", parameters, encode, decode);
 }
 
 static void print_layers(const csctrl_model *model, int layers)
 {
     csctrl_layer_info l;
 
-    printf("\n%5s  %-4s  %-17s  %6s  %3s  %-15s  %-15s  %5s  %-6s  %-6s  %-8s  %10s  %10s  %10s\n",
+    printf("\n%5s  %-4s  %-17s  %6s  %3s  %-15s  %-15s  %5s  %-6s  %-6s  %-8s  %-6s  %10s  %10s  "
+           "%10s\n",
            "layer", "kind", "dictionary", "stride", "pad", "input", "codes", "steps", "lambda",
-           "mu", "eta", "parameters", "encode MAC", "decode MAC");
+           "mu", "eta", "sign", "parameters", "encode MAC", "decode MAC");
     for (int i = 0; i < layers; i++)
         if (csctrl_model_get_layer(model, i, &l) == CSCTRL_OK)
             print_layer(&l, i);
@@ -94,12 +95,13 @@ static void print_memory(const csctrl_memory_plan *plan, int64_t batch)
 
 static json_t *json_layer(const csctrl_layer_info *l)
 {
-    return json_pack("{s:s, s:[i,i,i,i], s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:I}",
-                     "kind", l->kind, "dictionary", l->atoms, l->channels, l->kernel, l->kernel,
-                     "stride", l->stride, "pad", l->pad, "in_size", l->in_size, "out_size",
-                     l->out_size, "steps", l->steps, "lambda", l->lambda, "mu", l->mu, "eta",
-                     l->eta, "parameters", (json_int_t)l->parameters, "encode_macs",
-                     (json_int_t)l->encode_macs, "decode_macs", (json_int_t)l->decode_macs);
+    return json_pack(
+        "{s:s, s:[i,i,i,i], s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:b, s:I, s:I, s:I}", "kind",
+        l->kind, "dictionary", l->atoms, l->channels, l->kernel, l->kernel, "stride", l->stride,
+        "pad", l->pad, "in_size", l->in_size, "out_size", l->out_size, "steps", l->steps, "lambda",
+        l->lambda, "mu", l->mu, "eta", l->eta, "nonneg", l->nonneg, "parameters",
+        (json_int_t)l->parameters, "encode_macs", (json_int_t)l->encode_macs, "decode_macs",
+        (json_int_t)l->decode_macs);
 }
 
 static int print_json(const csctrl_model *model, const csctrl_model_info *m,

@@ -135,8 +135,10 @@ static int show_codes(report *r, const csctrl_tensor *x, const int64_t *position
     const csctrl_status known = csctrl_model_get_layer(r->model, layer, &l);
     if (known != CSCTRL_OK)
         return cli_fail_status(known);
-    const char *const grey =
-        l.nonneg ? "" : " They have a sign: mid grey is 0, black negative, white positive.";
+    const char *const greys =
+        l.nonneg ? "Black is 0 and white the largest code of an image."
+                 : "They have a sign: mid grey is 0, black and white are minus and plus the "
+                   "largest absolute code of an image.";
     int code = encode_layer(r, x, layer, &l, &codes);
     report_raw(r, "<h3>Layer %d</h3>", layer + 1);
     report_figure(r);
@@ -146,13 +148,13 @@ static int show_codes(report *r, const csctrl_tensor *x, const int64_t *position
     if (l.out_size > 1)
         report_caption(r,
                        "%lld held-out images and their codes, %d x %d each, of the atoms with the "
-                       "largest mean absolute code. %.1f%% of this layer's codes are zero.%s",
-                       (long long)x->shape[0], l.out_size, l.out_size, 100.0 * zeros, grey);
+                       "largest mean absolute code. %.1f%% of this layer's codes are zero. %s",
+                       (long long)x->shape[0], l.out_size, l.out_size, 100.0 * zeros, greys);
     else
         report_caption(r,
                        "Codes of all %d atoms, one a column, of the same %lld images, with their "
-                       "classes. %.1f%% of this layer's codes are zero.%s",
-                       l.atoms, (long long)x->shape[0], 100.0 * zeros, grey);
+                       "classes. %.1f%% of this layer's codes are zero. %s",
+                       l.atoms, (long long)x->shape[0], 100.0 * zeros, greys);
     cli_tensor_free(&codes);
     return code;
 }
@@ -182,8 +184,6 @@ int report_codes(report *r)
     sparsity_table(r);
     if (n == 0)
         report_no_image(r);
-    report_raw(r, "<p>Black is 0 and white the largest absolute code of that image and layer, "
-                  "unless said.</p>\n");
     for (int layer = 0; layer < r->info.layers && n > 0 && code == CLI_OK; layer++)
         code = show_codes(r, &x, positions, layer);
     report_section_end(r);

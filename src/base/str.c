@@ -129,3 +129,14 @@ bool ct_parse_double(const char *text, double *value)
     leave_c_locale(c, before);
     return end != text && *end == '\0' && isfinite(*value);
 }
+
+char *ct_trim(char *text)
+{
+    size_t length;
+
+    text += strspn(text, " \t");
+    for (length = strlen(text); length > 0 && strchr(" \t", text[length - 1]) != NULL; length--)
+        ;
+    text[length] = '\0';
+    return text;
+}

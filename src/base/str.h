@@ -29,4 +29,7 @@ char *ct_double_text(double value, char out[32]);
 bool ct_parse_int(const char *text, long long *value);
 bool ct_parse_double(const char *text, double *value);
 
+/* The text without spaces and tabs at either end: a pointer into it, its end cut. */
+char *ct_trim(char *text);
+
 #endif

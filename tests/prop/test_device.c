@@ -57,7 +57,7 @@ static const char *const games[][5] = {
     {"objective.kind=multi", "game.encoder_steps=2", "game.encoder_rate_only=true", NULL},
     {"model.tied=false", "optim.clip=0.1", "optim.ema=0.9", "model.steps=5", NULL},
     {"model.arch=generic", "game.decoder_steps=2", "game.decoder_layer_weight=2", NULL},
-    {"model.layers=6x4s2p1 8x3s1p1", "model.mu=0.1", "model.nonneg=false", NULL},
+    {"model.layers=6x4s2p1 8x3s1p1", "model.mu=0.1", "model.nonneg=[true, false]", NULL},
 };
 enum { GAMES = sizeof games / sizeof games[0] };
 

@@ -85,6 +85,8 @@ static void test_lists(void **state)
                 "model.lambda: expected one value or 2 (one a layer), found 3");
     expect_fail(read_texts(&arch, "8x4s2p1 8x4s2p1 4x8s1p0", "model.mu=[1, 2]"), CSCTRL_E_CONFIG,
                 "model.mu: expected one value or 3 (one a layer), found 2");
+    expect_fail(read_texts(&arch, "8x4s2p1", "model.nonneg=[true, false]"), CSCTRL_E_CONFIG,
+                "model.nonneg: expected one value or 1 (one a layer), found 2");
     expect_fail(read_texts(&arch, "8x4s2p1", "model.steps=[2, 2]"), CSCTRL_E_CONFIG,
                 "model.steps: expected one value or 1 (one a layer), found 2");
     expect_fail(read_texts(&arch, "8x4s2p1", "model.steps=2.5"), CSCTRL_E_CONFIG,

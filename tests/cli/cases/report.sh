@@ -80,11 +80,13 @@ expect 0 report 'r<b>&"' -o bare
 grep -q 'There is no metrics.jsonl' bare/report.html || fail 'missing metrics are not named'
 
 # Signed codes, colour, layers that end in a map, one class, the generic pair.
-expect 0 train tiny.yaml --out other --quiet --set train.batches=1 --set model.nonneg=false --set data.channels=3 \
+expect 0 train tiny.yaml --out other --quiet --set train.batches=1 --set 'model.nonneg=[true, false]' --set data.channels=3 \
     --set 'model.layers=8x4s2p1 6x3s1p1' --set data.synthetic_classes=1
 expect 0 report other
 silent
 png_is other/report/codes-2.png 460x394
+captions=$(grep -o 'Black is 0 and white\|They have a sign' other/report/report.html | tr '\n' ' ')
+[ "$captions" = 'Black is 0 and white They have a sign ' ] || fail "colours of codes: found '$captions'"
 expect 0 train tiny.yaml --out generic --quiet --set train.batches=1 --set model.arch=generic --set model.tied=false
 expect 0 report generic
 silent

@@ -14,6 +14,7 @@ exists $run/config.yaml $run/manifest.json $run/metrics.jsonl $run/pictures/step
 [ "$(grep -c . $run/metrics.jsonl)" -ge 6 ] || fail 'metrics.jsonl has less than six lines'
 
 expect 0 info $run
+says ">= 0 "
 silent
 says 'csc autoencoder, shared dictionaries, step 6'
 says '^ +1 +csc +8 x 1 x 4 x 4 +2 +1 +1 x 16 x 16 +8 x 8 x 8 '

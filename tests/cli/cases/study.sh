@@ -140,9 +140,12 @@ complains 2 'given: the study is of the model noise/runs/model, found unseen/run
 complains 2 'noise: the study trained a model of its own; choose another --out' \
     study noise unseen/runs/model --out noise
 
-complains 2 'study steps: model.steps is what its runs differ in; leave out --set model.steps' \
-    study steps tiny.yaml --out varied --set model.steps=3
-[ ! -e varied ] || fail 'a refused study left a directory'
+for pair in 'steps model.steps=3' 'tied model.tied=false' 'stability seed=7' 'baseline model.arch=csc'; do
+    set -- $pair
+    complains 2 "study $1: ${2%=*} is what its runs differ in; leave out --set ${2%=*}" \
+        study "$1" tiny.yaml --out varied --set "$2"
+    missing varied
+done
 
 # More forms of the progress.
 expect 0 study tied --out tied --quiet
