@@ -1,5 +1,4 @@
-/* config.c - a value for every row of the option table: parsed, range-checked, kept with its
- * canonical text. */
+/* config.c - a value (value.c) for every row of the option table: set, kept, given. */
 #include "csctrl/config.h"
 
 #include <stdio.h>

@@ -76,12 +76,15 @@ static csctrl_status read_layers(ct_arch *arch, const char *text)
     return CSCTRL_OK;
 }
 
-/* One value for all layers or one a layer. */
-static csctrl_status check_count(const ct_arch *arch, const char *key, size_t count)
+/* One value for all layers, of `size` bytes, or one a layer. */
+static csctrl_status spread(const ct_arch *arch, const char *key, size_t count, void *values,
+                            size_t size)
 {
     if (count != 1 && count != (size_t)arch->depth)
         return ct_fail(CSCTRL_E_CONFIG, "%s: expected one value or %d (one a layer), found %zu",
                        key, arch->depth, count);
+    for (int l = 1; l < arch->depth && count == 1; l++)
+        memcpy((char *)values + (size_t)l * size, values, size);
     return CSCTRL_OK;
 }
 
@@ -90,9 +93,7 @@ static csctrl_status read_reals(const ct_arch *arch, const csctrl_config *config
 {
     const size_t count = csctrl_config_reals(config, key, values, CSCTRL_MAX_LAYERS);
 
-    for (int l = 1; l < arch->depth && count == 1; l++)
-        values[l] = values[0];
-    return check_count(arch, key, count);
+    return spread(arch, key, count, values, sizeof *values);
 }
 
 static csctrl_status read_bools(const ct_arch *arch, const csctrl_config *config, const char *key,
@@ -100,9 +101,7 @@ static csctrl_status read_bools(const ct_arch *arch, const csctrl_config *config
 {
     const size_t count = csctrl_config_bools(config, key, values, CSCTRL_MAX_LAYERS);
 
-    for (int l = 1; l < arch->depth && count == 1; l++)
-        values[l] = values[0];
-    return check_count(arch, key, count);
+    return spread(arch, key, count, values, sizeof *values);
 }
 
 csctrl_status ct_arch_read(ct_arch *arch, const csctrl_config *config)
