@@ -47,6 +47,17 @@ static int make_room(cli_scorer *s)
     return code;
 }
 
+int cli_scorer_asked(const cli_args *args, bool *asked)
+{
+    *asked = cli_value(args, "inception") != NULL;
+    if (!*asked && cli_value(args, "resize") != NULL)
+        return cli_fail(CLI_USAGE,
+                        "%s: --resize is for the images that --inception FILE is given; add that "
+                        "or leave --resize out",
+                        args->command->name);
+    return CLI_OK;
+}
+
 int cli_scorer_open(cli_scorer *scorer, const csctrl_config *config, const cli_args *args)
 {
     cli_scorer *s = scorer;

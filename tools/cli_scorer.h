@@ -35,6 +35,9 @@ typedef struct cli_features {
     int64_t count, broken;
 } cli_features;
 
+/* Whether --inception is given. Without it --resize is refused: it would do nothing. */
+int cli_scorer_asked(const cli_args *args, bool *asked);
+
 /* From --inception, which must be given, and --resize, with the threads of `config` (NULL: of the
  * environment and --set). Release also on failure. */
 int cli_scorer_open(cli_scorer *scorer, const csctrl_config *config, const cli_args *args);

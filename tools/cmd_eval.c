@@ -50,9 +50,12 @@ static int evaluate(csctrl_model *model, const cli_args *args)
     const cli_figures_form form = cli_given(args, "json") ? CLI_FIGURES_JSON : CLI_FIGURES_TABLE;
     cli_scorer scorer = {.network = NULL};
     char *place = NULL;
-    int code = out != NULL ? cli_check_out_file(out, cli_given(args, "force")) : CLI_OK;
+    bool asked = false;
+    int code = cli_scorer_asked(args, &asked);
 
-    if (code == CLI_OK && cli_value(args, "inception") == NULL)
+    if (code == CLI_OK && out != NULL)
+        code = cli_check_out_file(out, cli_given(args, "force"));
+    if (code == CLI_OK && !asked)
         return cli_figures_print(model, run, form, NULL, out);
     if (code == CLI_OK)
         code = cli_scorer_open(&scorer, csctrl_model_config(model), args);

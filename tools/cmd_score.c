@@ -167,9 +167,12 @@ static int score_features(job *j, const cli_args *args)
 static int compute(job *j, const cli_args *args)
 {
     const bool images = j->a.set != NULL || j->b.set != NULL;
-    int code = CLI_OK;
+    bool asked = false;
+    int code = cli_scorer_asked(args, &asked);
 
-    if (cli_value(args, "inception") != NULL) {
+    if (code != CLI_OK)
+        return code;
+    if (asked) {
         code = score_features(j, args);
     } else if (!images) {
         code = score_statistics(j);

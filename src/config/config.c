@@ -138,7 +138,17 @@ static const char *last_part(const char *key)
     return dot != NULL ? dot + 1 : key;
 }
 
-/* The known key that is fewest edits away; a right name in the wrong section is one edit. */
+/* Whether `known` ends in an underscore and `word`: lr in encoder_lr. */
+static bool is_its_end(const char *word, const char *known)
+{
+    const size_t n = strlen(word), whole = strlen(known);
+
+    return n > 0 && whole > n && known[whole - n - 1] == '_' &&
+           strcmp(known + whole - n, word) == 0;
+}
+
+/* The known key that is fewest edits away; a right name in the wrong section is one edit, and so is
+ * the end of a name for the whole. */
 static const char *nearest_key(const char *key)
 {
     const char *best = NULL;
@@ -147,7 +157,9 @@ static const char *nearest_key(const char *key)
     for (size_t i = 0; i < csctrl_option_count(); i++) {
         const char *known = csctrl_option_at(i)->key;
         const size_t whole = ct_edit_distance(key, known);
-        const size_t part = ct_edit_distance(last_part(key), last_part(known)) + 1;
+        const size_t part = is_its_end(last_part(key), last_part(known))
+                                ? 1
+                                : ct_edit_distance(last_part(key), last_part(known)) + 1;
         const size_t distance = whole < part ? whole : part;
         if (distance < least) {
             least = distance;

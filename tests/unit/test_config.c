@@ -230,6 +230,8 @@ static void test_unknown_keys_are_suggested(void **state)
                                     {"optm.encoder_lr", "optim.encoder_lr"},
                                     {"data.lambda", "model.lambda"},
                                     {"sed", "seed"},
+                                    {"lr", "optim.encoder_lr"},
+                                    {"optim.lr", "optim.encoder_lr"},
                                     {"train.batchs", "train.batch"}};
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

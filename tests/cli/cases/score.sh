@@ -60,6 +60,7 @@ complains 2 'empty: expected image files' score a empty
 complains 2 'no\.npz' score a no.npz
 printf 'no zip' >bad.npz
 complains 2 'bad\.npz: expected an \.npz file' score a bad.npz
+complains 2 'score: \-\-resize is for the images that \-\-inception' score a b --resize pytorch
 complains 2 '\-\-resize: expected clean or pytorch' score a b --inception x --resize lanczos
 complains 2 'none\.safetensors' score a b --inception none.safetensors
 printf 'no tensors at all' >bad.safetensors
