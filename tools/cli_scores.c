@@ -1,10 +1,10 @@
 /* cli_scores.c - which scores there are, with which settings, and what they are called. */
 #include "cli_scores.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli_json.h"
@@ -174,36 +174,20 @@ json_t *cli_scores_recipe(const cli_scorer *scorer)
                      "inception_score_splits", SPLITS, "neighbours", NEIGHBOURS);
 }
 
-static bool dump(const json_t *object, FILE *file)
-{
-    const int failed = json_dumpf(object, file, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-
-    return !failed && fputc('\n', file) != EOF;
-}
-
-static int write_file(const json_t *object, const char *path)
-{
-    FILE *file = fopen(path, "w");
-
-    if (file == NULL)
-        return cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
-    const bool dumped = dump(object, file);
-    /* A full disk shows only when the buffer is written out. */
-    if (fclose(file) != 0 || !dumped)
-        return cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(errno));
-    return CLI_OK;
-}
-
 int cli_scores_write_json(json_t *object, const char *path)
 {
+    char *dumped = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    char *text = dumped != NULL ? cli_format("%s\n", dumped) : NULL;
     int code = CLI_OK;
 
-    if (object == NULL)
-        return cli_fail_memory();
-    if (path != NULL)
-        code = write_file(object, path);
+    if (text == NULL)
+        code = cli_fail_memory();
+    else if (path != NULL)
+        code = cli_write_atomic(path, text, strlen(text));
     else
-        (void)dump(object, stdout); /* main.c looks at what became of it */
+        (void)fputs(text, stdout); /* main.c looks at what became of it */
+    free(text);
+    free(dumped);
     json_decref(object);
     return code;
 }
