@@ -19,7 +19,7 @@ build: setup ## Build library, program, tests and examples into build/release
 
 demo: setup ## Train on Fashion-MNIST for some minutes; ends with figures and a picture
 	cmake --preset release
-	cmake --build --preset release --target csctrl_program
+	cmake --build --preset release --target csctrl_product
 	scripts/demo.sh $(BUILD)/tools/csctrl
 
 test: build ## Build and run all tests

@@ -59,6 +59,13 @@ if(TARGET csctrl_program)
   add_custom_command(OUTPUT csctrl.fish COMMAND csctrl_program completion fish > csctrl.fish
                      DEPENDS csctrl_program VERBATIM)
   add_custom_target(csctrl_pages ALL DEPENDS csctrl.1 csctrl.bash _csctrl csctrl.fish)
+  # All that gets installed, without tests and examples.
+  add_custom_target(csctrl_product)
+  foreach(part csctrl_program csctrl_pages csctrl_mpi csctrl_cuda csctrl_nccl)
+    if(TARGET ${part})
+      add_dependencies(csctrl_product ${part})
+    endif()
+  endforeach()
   install(FILES ${CMAKE_BINARY_DIR}/csctrl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   install(FILES ${CMAKE_BINARY_DIR}/csctrl.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
           RENAME csctrl)
