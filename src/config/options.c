@@ -147,6 +147,9 @@ static const csctrl_option table[] = {
     INT("optim.warmup", "0", 0, MANY, "batches", "Linear warm-up from 0."),
     REAL("optim.final_scale", "0", 0, 1, "",
          "Learning rate at the end of linear or cosine, as a share of the full one."),
+    REAL("optim.encoder_span", "1", 0, 1, "",
+         "Share of the run in which the encoder moves: its learning rate goes through the schedule "
+         "within it and is 0 afterwards, where the decoder catches up."),
     REAL("optim.clip", "0", 0, 1e12, "",
          "Each player's gradient is scaled down to this l2 norm; 0 is off."),
     REAL("optim.ema", "0", 0, 0.999999, "",

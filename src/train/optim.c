@@ -165,3 +165,11 @@ double ct_schedule(const csctrl_config *config, int64_t step, int64_t steps)
     const double fall = strcmp(kind, "linear") == 0 ? 1.0 - part : 0.5 * (1.0 + cos(pi * part));
     return final + (1.0 - final) * fall;
 }
+
+double ct_encoder_schedule(const csctrl_config *config, int64_t step, int64_t steps)
+{
+    const double span = csctrl_config_real(config, "optim.encoder_span");
+    const int64_t moving = (int64_t)ceil(span * (double)steps);
+
+    return step < moving ? ct_schedule(config, step, moving) : 0.0;
+}

@@ -48,4 +48,7 @@ csctrl_status ct_optim_average(ct_optim *optim);
 /* Share of the full learning rate at batch `step` (from 0) of `steps`. */
 double ct_schedule(const csctrl_config *config, int64_t step, int64_t steps);
 
+/* The encoder's: the schedule of the first optim.encoder_span of the run, then 0. */
+double ct_encoder_schedule(const csctrl_config *config, int64_t step, int64_t steps);
+
 #endif

@@ -409,10 +409,12 @@ static csctrl_status play(void *user)
 
 static csctrl_status load_moves(csctrl_trainer *t)
 {
-    const double scale = ct_schedule(t->config, t->model->step, t->steps);
+    const csctrl_config *c = t->config;
+    const int64_t step = t->model->step;
 
-    t->encoder_lr = scale * csctrl_config_real(t->config, "optim.encoder_lr");
-    t->decoder_lr = scale * csctrl_config_real(t->config, "optim.decoder_lr");
+    t->encoder_lr =
+        ct_encoder_schedule(c, step, t->steps) * csctrl_config_real(c, "optim.encoder_lr");
+    t->decoder_lr = ct_schedule(c, step, t->steps) * csctrl_config_real(c, "optim.decoder_lr");
     for (int i = 0; i < t->ups + t->downs; i++)
         t->moves[i] = i < t->ups ? (ct_move){CT_ENCODER, t->encoder_lr}
                                  : (ct_move){CT_DECODER, t->decoder_lr};

@@ -9,14 +9,22 @@
 #include "support/dataset_files.h"
 #include "train/optim.h"
 
-static void expect_shares(csctrl_config *config, int64_t steps, const double *want, int64_t count)
+typedef double schedule(const csctrl_config *config, int64_t step, int64_t steps);
+
+static void expect_shares_of(schedule *find, csctrl_config *config, int64_t steps,
+                             const double *want, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        const double share = ct_schedule(config, i, steps);
+        const double share = find(config, i, steps);
         if (fabs(share - want[i]) > 1e-12)
             fail_msg("step %lld: expected %.15g, found %.15g", (long long)i, want[i], share);
     }
     csctrl_config_destroy(&config);
+}
+
+static void expect_shares(csctrl_config *config, int64_t steps, const double *want, int64_t count)
+{
+    expect_shares_of(ct_schedule, config, steps, want, count);
 }
 
 static void test_constant(void **state)
@@ -64,13 +72,29 @@ static void test_short_run(void **state)
     expect_shares(config_make("optim.schedule=linear", "optim.warmup=10", NULL), 10, want, 3);
 }
 
+/* Half of five batches are three. */
+static void test_encoder_span(void **state)
+{
+    static const double whole[] = {1, 0.75, 0.5, 0.25, 0, 0}, half[] = {1, 0.5, 0, 0};
+    static const double flat[] = {1, 1, 1, 0, 0}, none[] = {0, 0}, warm[] = {0.5, 1, 0, 0};
+
+    (void)state;
+    expect_shares_of(ct_encoder_schedule, config_make("optim.schedule=linear", NULL), 4, whole, 5);
+    expect_shares_of(ct_encoder_schedule,
+                     config_make("optim.schedule=linear", "optim.encoder_span=0.5", NULL), 4, half,
+                     4);
+    expect_shares_of(ct_encoder_schedule, config_make("optim.encoder_span=0.5", NULL), 5, flat, 5);
+    expect_shares_of(ct_encoder_schedule, config_make("optim.encoder_span=0", NULL), 2, none, 2);
+    expect_shares_of(ct_encoder_schedule,
+                     config_make("optim.warmup=2", "optim.encoder_span=0.5", NULL), 4, warm, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_constant),
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_cosine),
-        cmocka_unit_test(test_short_run),
+        cmocka_unit_test(test_constant),     cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_cosine),       cmocka_unit_test(test_short_run),
+        cmocka_unit_test(test_encoder_span),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
