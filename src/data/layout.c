@@ -57,6 +57,10 @@ bool ct_layout_class(const ct_layout *layout, const char *path, ct_span *name, c
         return below_part(path, name, part);
     if (layout->flat)
         return synset_prefix(path, name);
+    if (layout->single) {
+        *name = (ct_span){"images", 6};
+        return true;
+    }
     return strlen(path) > layout->base && next_folder(path + layout->base, name);
 }
 
@@ -106,8 +110,9 @@ csctrl_status ct_layout_find(const ct_members *members, const char *root, ct_lay
     layout->flat = !layout->parts && one_folder && synsets;
     if (layout->parts || layout->flat)
         return CSCTRL_OK;
-    if (one_folder && shared == 0)
-        return fail_flat(root, first);
+    layout->single = one_folder && shared == 0;
+    if (layout->single) /* empty folders beside the images were meant to hold them */
+        return members->folder_count == 0 ? CSCTRL_OK : fail_flat(root, first);
     layout->base = shared;
     if (one_folder) /* its last component is the class */
         for (layout->base = shared - 1; layout->base > 0 && first[layout->base - 1] != '/';)

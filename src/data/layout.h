@@ -8,6 +8,7 @@
 typedef struct ct_layout {
     bool parts;  /* train/ and test/ */
     bool flat;   /* class before "_" in the file's name */
+    bool single; /* no folder at all: one class, called images */
     size_t base; /* bytes of the folders that all paths share */
 } ct_layout;
 
@@ -17,7 +18,8 @@ typedef struct ct_span {
     size_t length;
 } ct_span;
 
-/* Look at all members; `root` is for messages. E_FORMAT when there are no class folders. */
+/* Look at all members; `root` is for messages. E_FORMAT when images lie where
+ * class folders should. */
 csctrl_status ct_layout_find(const ct_members *members, const char *root, ct_layout *layout);
 
 /* Class and part of a path; false when it lies outside of the class folders. */

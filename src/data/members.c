@@ -347,7 +347,7 @@ csctrl_status ct_members_settle(ct_members *members, ct_source *source,
 {
     if (members->count == 0)
         return ct_fail(CSCTRL_E_FORMAT,
-                       "%s: expected class sub-folders with JPEG or PNG files, found no such file",
+                       "%s: expected JPEG or PNG files, in class sub-folders or not, found none",
                        source->path);
     sort_unique(members);
     CT_TRY(classify(members, source, separator));

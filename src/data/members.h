@@ -5,7 +5,8 @@
  *    outside of them is left out;
  *  - otherwise folders that all paths share are passed over and the next one is the class;
  *  - when all images lie in one folder, that is the class, unless all names look like n01440764_x:
- *    then the part before "_" is. */
+ *    then the part before "_" is;
+ *  - images without a folder are one class, called images, by the same exception. */
 #ifndef CT_DATA_MEMBERS_H
 #define CT_DATA_MEMBERS_H
 
@@ -42,7 +43,7 @@ const char *ct_member_name(const ct_members *members, int64_t index);
 
 /* Sort, give classes and parts, report and drop what is broken, and fill the source's counts,
  * labels, classes and fingerprint. `separator` stands between root and member in messages.
- * E_FORMAT: no image, no class folders, or an empty one. */
+ * E_FORMAT: no image, images outside of class folders, or an empty one. */
 csctrl_status ct_members_settle(ct_members *members, ct_source *source,
                                 const ct_source_request *request, char separator);
 void ct_members_free(ct_members *members);

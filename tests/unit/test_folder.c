@@ -63,6 +63,8 @@ static void test_layouts(void **state)
     expect_classes(LIST("ab/1.png", "a/1.png"), LIST("ab@0", "a@0"));
     expect_classes(LIST("n01_a.JPEG", "n02_b_c.JPEG"), LIST("n01@0", "n02@0"));
     expect_classes(LIST("in/n01_a.JPEG", "in/n02_b.JPEG"), LIST("n01@0", "n02@0"));
+    expect_classes(LIST("1.png", "2.png"), LIST("images@0", "images@0"));
+    expect_classes(LIST("n01_a.png", "n_b.png"), LIST("images@0", "images@0"));
     expect_classes(LIST("n01/n01_a.JPEG", "n02/n02_b.JPEG"), LIST("n01@0", "n02@0"));
 }
 
@@ -81,11 +83,9 @@ static void expect_no_classes(const char *const *paths, const char *part)
 static void test_no_layout(void **state)
 {
     (void)state;
-    expect_no_classes(LIST("1.png", "2.png"),
+    expect_no_classes(LIST("train/1.png", "train/2.png"),
                       "root: expected class sub-folders (CLASS/image.jpg, or train/CLASS/image.jpg "
-                      "and test/CLASS/image.jpg), found 1.png outside of one");
-    expect_no_classes(LIST("n01_a.png", "n_b.png"), "found n01_a.png outside of one");
-    expect_no_classes(LIST("train/1.png", "train/2.png"), "found train/1.png outside of one");
+                      "and test/CLASS/image.jpg), found train/1.png outside of one");
     expect_no_classes(LIST("train/1.png", "test/2.png"), "found train/1.png outside of one");
 }
 
@@ -180,7 +180,7 @@ static void test_empty_classes(void **state)
     expect_ok(ct_fs_remove_tree(temp_path(state, "set/train/dog")));
     put_folder(state, "one");
     expect_open_fail(config_at(state, "one", NULL), CSCTRL_E_FORMAT,
-                     "one: expected class sub-folders with JPEG or PNG files, found no such file");
+                     "one: expected JPEG or PNG files, in class sub-folders or not, found none");
     put_png(state, "one/a/1.png", 8, 8, 1);
     put_folder(state, "one/b");
     expect_open_fail(config_at(state, "one", NULL), CSCTRL_E_FORMAT, "one/b: expected JPEG or PNG");
@@ -192,9 +192,19 @@ static void test_empty_classes(void **state)
 
 static void test_flat(void **state)
 {
+    csctrl_config *config = config_at(state, "flat", "data.holdout=0", NULL);
+    csctrl_dataset *set;
+
     put_png(state, "flat/1.png", 8, 8, 1);
+    put_png(state, "flat/2.png", 8, 8, 1);
+    expect_ok(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TRAIN));
+    assert_string_equal(csctrl_dataset_class_name(set, 0), "images");
+    csctrl_dataset_close(&set);
+    csctrl_config_destroy(&config);
+    put_folder(state, "flat/cats");
     expect_open_fail(config_at(state, "flat", NULL), CSCTRL_E_FORMAT,
-                     "flat: expected class sub-folders");
+                     "flat: expected class sub-folders (CLASS/image.jpg, or train/CLASS/image.jpg "
+                     "and test/CLASS/image.jpg), found 1.png outside of one");
 }
 
 /* What is not an image by its first bytes is named, counted and left out; what breaks later is
