@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 
@@ -50,6 +51,29 @@ static char **make_stems(char *const *paths, int count)
         }
     }
     return stems;
+}
+
+/* Pictures that lie where theirs go could be replaced by them; --force is no leave for that. */
+static int spare_inputs(char *const *paths, int count, const char *dir)
+{
+    struct stat out, in;
+
+    for (int i = 0; i < count && stat(dir, &out) == 0; i++) {
+        const char *dot = strrchr(paths[i], '.'), *slash = strrchr(paths[i], '/');
+        char *folder = slash != NULL ? cli_format("%.*s/", (int)(slash - paths[i]), paths[i])
+                                     : cli_format(".");
+        if (folder == NULL)
+            return cli_fail_memory();
+        const bool same =
+            stat(folder, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+        free(folder);
+        if (same && dot != NULL && strcmp(dot, ".png") == 0)
+            return cli_fail(CLI_USAGE,
+                            "reconstruct: %s lies in the output directory, where a regeneration "
+                            "could replace it; choose another -o DIR",
+                            paths[i]);
+    }
+    return CLI_OK;
 }
 
 static csctrl_tensor image_of(const csctrl_tensor *batch, int64_t index)
@@ -146,8 +170,10 @@ static int reconstruct(csctrl_model *model, int batch, const char *dir, const cl
     const size_t existing = cli_existing_part(dir);
     char **stems = make_stems(paths, count);
     json_t *list = cli_given(args, "json") ? json_array() : NULL;
-    int code = stems != NULL ? cli_check_out_dir(dir, cli_given(args, "force")) : cli_fail_memory();
+    int code = stems != NULL ? spare_inputs(paths, count, dir) : cli_fail_memory();
 
+    if (code == CLI_OK)
+        code = cli_check_out_dir(dir, cli_given(args, "force"));
     for (int i = 0; i < count && code == CLI_OK; i += batch) {
         const int n = count - i < batch ? count - i : batch;
         code = reconstruct_batch(model, paths + i, stems + i, n, dir, list);

@@ -18,6 +18,11 @@ complains 2 'pics is not empty' reconstruct empty square.png -o pics
 same pics/square.png square.png
 expect 0 reconstruct empty square.png -o pics --force
 cmp -s pics/square.png square.png && fail '--force wrote nothing'
+cp square.png pics/square.png
+complains 2 'pics/square\.png lies in the output directory' \
+    reconstruct empty pics/square.png -o pics --force
+complains 2 'square\.png lies in the output directory' reconstruct empty square.png -o . --force
+same pics/square.png square.png
 echo precious >codes.npy
 complains 2 'codes\.npy exists' encode empty square.png -o codes.npy
 [ "$(cat codes.npy)" = precious ] || fail 'codes.npy was changed'
