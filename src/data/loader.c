@@ -276,18 +276,22 @@ static csctrl_status start_threads(ct_loader *l)
                                 l->started + 1, l->options.threads, strerror(error));
 }
 
-static csctrl_status check_options(const ct_loader_options *o, int64_t count, const char *path)
+csctrl_status ct_loader_expect(const csctrl_dataset *dataset, const ct_loader_options *options)
 {
+    const ct_loader_options *o = options;
+    csctrl_dataset_info info;
+
+    csctrl_dataset_get_info(dataset, &info);
     if (o->batch < 1 || o->threads < 1 || o->prefetch < 1 || o->crop_pad < 0 || o->start < 0)
         return ct_fail(CSCTRL_E_INVALID,
                        "loader: expected batch, threads and prefetch of at least 1 and no negative "
                        "value, found %d, %d and %d",
                        o->batch, o->threads, o->prefetch);
-    if (count < whole_batch(o))
+    if (info.count < whole_batch(o))
         return ct_fail(CSCTRL_E_CONFIG,
                        "%s: expected at least one batch of %d images, found %" PRId64
                        "; lower train.batch",
-                       path, (int)whole_batch(o), count);
+                       info.path, (int)whole_batch(o), info.count);
     return CSCTRL_OK;
 }
 
@@ -298,8 +302,8 @@ csctrl_status ct_loader_create(ct_loader **out, csctrl_dataset *dataset,
     ct_loader *l = NULL;
     csctrl_status status;
 
+    CT_GOTO(status, ct_loader_expect(dataset, options));
     csctrl_dataset_get_info(dataset, &info);
-    CT_GOTO(status, check_options(options, info.count, info.path));
     l = ct_calloc(1, sizeof *l);
     CT_GOTO(status, l != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM);
     const sizes s = measure(dataset, options);

@@ -25,7 +25,10 @@ typedef struct ct_loader_options {
     int64_t start; /* first batch to give: 0, or the step to resume at */
 } ct_loader_options;
 
-/* Borrows the data set. E_CONFIG when it has fewer images than one batch. */
+/* E_CONFIG when the data set has fewer images than one batch. */
+csctrl_status ct_loader_expect(const csctrl_dataset *dataset, const ct_loader_options *options);
+
+/* Borrows the data set. E_CONFIG as above. */
 csctrl_status ct_loader_create(ct_loader **out, csctrl_dataset *dataset,
                                const ct_loader_options *options);
 void ct_loader_destroy(ct_loader **loader); /* joins the threads */

@@ -75,12 +75,12 @@ csctrl_status ct_trainer_expect_memory(const csctrl_trainer *t)
     (void)machine_has("SwapFree", &swap); /* 0 where there is no swap */
     if (bytes > memory + swap)
         return ct_fail(CSCTRL_E_NOMEM,
-                       "training takes %.1f GiB of memory, %.1f GiB are free; lower train.batch",
+                       "training takes %.1f GiB of memory, %.1f GiB are free; lower "
+                       "train.batch or model.steps",
                        (double)bytes / gib, (double)(memory + swap) / gib);
     ct_log(CSCTRL_LOG_WARNING,
            "training takes %.1f GiB of memory, %.1f GiB are free without swapping, which is slow; "
-           "lower "
-           "train.batch",
+           "lower train.batch",
            (double)bytes / gib, (double)memory / gib);
     return CSCTRL_OK;
 }

@@ -112,8 +112,12 @@ static csctrl_status make_copy(csctrl_trainer *t)
 
 static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
 {
+    ct_loader_options options;
+
     CT_TRY(csctrl_config_copy(&t->config, config));
     CT_TRY(open_data(t));
+    ct_loader_options_read(&options, t->config, &t->ranks, 0);
+    CT_TRY(ct_loader_expect(t->train, &options));
     CT_TRY(ct_trainer_model(t, config, t->classes));
     CT_TRY(ct_model_finish_plan_only(t->model));
     CT_TRY(ct_trainer_expect_memory(t));

@@ -102,7 +102,7 @@ static void test_without_data(void **state)
 /* More than the machine has is refused before it is asked for, in one line with both figures. */
 static void test_too_much(void **state)
 {
-    csctrl_config *config = tiny_config("train.batch=8000", "data.size=512",
+    csctrl_config *config = tiny_config("train.batch=64", "data.size=512", "model.steps=200",
                                         "model.layers=64x4s2p1 64x4s4p0 8x4s4p0 8x4s4p0", NULL);
     csctrl_memory_stats before, after;
     csctrl_trainer *t = NULL;
@@ -121,6 +121,7 @@ static void test_too_much(void **state)
     assert_true(after.peak_bytes < before.peak_bytes + (1 << 30));
     /* more positions than an int counts are refused before any memory is asked for */
     expect_ok(csctrl_config_set(config, "train.batch", "1000000"));
+    expect_ok(csctrl_config_set(config, "data.synthetic_count", "2000000"));
     expect_fail(csctrl_trainer_create(&t, config, NULL), CSCTRL_E_CONFIG, "lower the batch");
     csctrl_config_destroy(&config);
 }

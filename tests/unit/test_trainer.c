@@ -338,6 +338,7 @@ static void test_refused(void **state)
     static const char *const bad[][2] = {
         {"model.layers=6x4s2p1 8x5s1p0", "model.layers: layer 2"},
         {"objective.gamma=[1, 2]", "objective.gamma: expected three values such as [1, 1, 1]"},
+        {"train.batch=1000000", "expected at least one batch of 1000000 images, found 64"},
         {"train.batch=100", "expected at least one batch of 100 images, found 64; lower "
                             "train.batch"},
         {"model.lambda=[1, 2, 3]", "model.lambda: expected one value or 2"},
