@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
+
 static int environment_number(const char *name, int otherwise)
 {
     const char *text = getenv(name);
@@ -108,6 +110,27 @@ static int launch(int64_t processes, char **argv)
                     strerror(error));
 }
 
+/* What a new run would be refused for is said once, by this process, before there are many. */
+static int expect_config(int64_t processes, const cli_args *args)
+{
+    csctrl_config *config = NULL;
+    char *path = NULL;
+
+    if (args->command != &cli_train)
+        return CLI_OK;
+    int code = cli_config_find(args->operands[0], &path);
+    if (code == CLI_OK)
+        code = cli_config_load(&config, path, args);
+    if (code == CLI_OK && csctrl_config_int(config, "train.batch") % processes != 0)
+        code = cli_fail(CLI_USAGE,
+                        "--nproc %lld: expected a divisor of train.batch, which the processes "
+                        "share equally, found %lld images",
+                        (long long)processes, (long long)csctrl_config_int(config, "train.batch"));
+    csctrl_config_destroy(&config);
+    free(path);
+    return code;
+}
+
 static bool told_otherwise(const cli_args *args)
 {
     static const char key[] = "parallel.comm=";
@@ -143,14 +166,17 @@ int cli_ranks_join(cli_args *args, char **argv)
         has = has || strcmp(args->command->options[i].name, "nproc") == 0;
     if (!has)
         return CLI_OK;
-    const int code = cli_integer(args, "nproc", 1, 4096, &processes);
+    int code = cli_integer(args, "nproc", 1, 4096, &processes);
     if (code != CLI_OK)
         return code;
     if (launched_rank() < 0 && processes > 0 && told_otherwise(args))
         return cli_fail(CLI_USAGE, "--nproc: its processes train together; leave out --set "
                                    "parallel.comm=none");
-    if (launched_rank() < 0)
-        return processes > 0 ? launch(processes, argv) : CLI_OK;
+    if (launched_rank() < 0) {
+        if (processes > 0)
+            code = expect_config(processes, args);
+        return processes > 0 && code == CLI_OK ? launch(processes, argv) : code;
+    }
     if (processes > 0 && launched_size() >= 0 && launched_size() != processes)
         return cli_fail(
             CLI_USAGE,

@@ -33,15 +33,19 @@ mpirun -n 2 "$program" train tiny.yaml --quiet --set parallel.comm=none >out 2>e
 exists runs/tiny-2/checkpoints/$(step 6) runs/tiny-3/checkpoints/$(step 6)
 
 # Errors are said, and end all.
-expect 2 train tiny.yaml --nproc 2 --set train.batch=15 --out odd
-grep -q '^csctrl: train.batch: expected a multiple of the 2 ranks' err || fail "$last: no reason given"
+mpirun -n 2 "$program" train tiny.yaml --set train.batch=15 --out odd >out 2>err &&
+    fail 'a batch that cannot be shared'
+grep -q '^csctrl: train.batch: expected a multiple of the 2 ranks' err || fail 'a batch that cannot be shared: no reason given'
 missing odd
 expect 2 train tiny.yaml --nproc 2 --out runs/tiny-1
 grep -q '^csctrl: .*runs/tiny-1' err || fail "$last: no reason given"
 complains 2 'nproc: expected a whole number' train tiny.yaml --nproc none
 complains 2 'nproc: its processes train together' train tiny.yaml --nproc 2 --set parallel.comm=none
+# one line, said before there are processes
 expect 2 train tiny.yaml --nproc 2 --set train.batchez=3
-[ "$(grep -c '^csctrl: .*train.batchez' err)" -eq 1 ] || fail "$last: not said once"
+[ "$(wc -l <err)" -eq 1 ] || fail 'expected one line on stderr'
+grep -q '^csctrl: .*train.batchez' err || fail "$last: no reason given"
+complains 2 '\-\-nproc 4096: expected a divisor of train\.batch' train tiny.yaml --nproc 4096
 mpirun -n 1 "$program" train tiny.yaml --out a : -n 1 "$program" train tiny.yaml --out a --set seed=7 \
     >out 2>err && fail "two runs in one"
 grep -q '^csctrl: expected the config to be the same on all 2 ranks' err || fail "two runs in one"
