@@ -33,6 +33,20 @@ expect 0 resume run --set train.batches=7 --set model.lambda=0.2 --set data.flip
 expect 0 resume run --set train.batches=8 --set optim.encoder_lr=0.001
 silent
 
+# Another seed makes other synthetic images, which is refused; of files it changes the order.
+complains 2 'the run was trained on other data' resume run --set train.batches=9 --set seed=3
+mkdir -p photos/a photos/b
+for i in 1 2 3 4 5 6; do
+    image "$square_png" photos/a/$i.png
+    image "$grey_jpg" photos/b/$i.jpg
+done
+expect 0 train tiny.yaml --out folder --quiet --set data.kind=folder --set data.path=photos \
+    --set data.holdout=0.3 --set train.batch=4 --set train.eval_every=0
+expect 0 resume folder --quiet --set train.batches=7 --set seed=3 --set game.decoder_steps=2 \
+    --set objective.eps2=0.4
+[ "$(cat err)" = 'csctrl: warning: --set seed=3, game.decoder_steps=2, objective.eps2=0.4 changes the run in mid-course' ] ||
+    fail 'expected a warning of seed, game and objective'
+
 # A run, a checkpoint, a pointer to one; any other file is named as none of these.
 expect 0 info run/checkpoints/latest
 says 'step [0-9]+, backend'
