@@ -229,9 +229,11 @@ static int check_config(study *s, const char *saved, bool begun)
     return code;
 }
 
-static int save(const study *s, const char *record, const char *saved)
+int study_save(const study *s)
 {
-    int code = cli_make_dirs(s->dir, false);
+    char *record = cli_format("%s/study.json", s->dir);
+    char *saved = cli_format("%s/config.yaml", s->dir);
+    int code = record != NULL && saved != NULL ? cli_make_dirs(s->dir, false) : cli_fail_memory();
 
     if (code == CLI_OK)
         code = write_record(s, record);
@@ -239,6 +241,8 @@ static int save(const study *s, const char *record, const char *saved)
         const csctrl_status status = csctrl_config_save(s->config, saved);
         code = status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
     }
+    free(record);
+    free(saved);
     return code;
 }
 
@@ -261,8 +265,6 @@ int study_open(study *s)
         code = read_record(s, record, &begun);
     if (code == CLI_OK)
         code = check_config(s, saved, begun);
-    if (code == CLI_OK)
-        code = save(s, record, saved);
     free(record);
     free(saved);
     return code;
