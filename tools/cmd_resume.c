@@ -16,7 +16,13 @@ static bool says_finished(csctrl_trainer *trainer, const cli_progress *progress)
     csctrl_model_get_info(model, &info);
     if (info.step < steps)
         return false;
-    if (progress->mode != CLI_PROGRESS_QUIET && progress->mode != CLI_PROGRESS_JSON)
+    if (progress->mode == CLI_PROGRESS_QUIET || progress->mode == CLI_PROGRESS_JSON)
+        return true;
+    if (info.step > steps)
+        printf("already at step %lld, beyond train.batches=%lld; add --set train.batches=N, N "
+               "above %lld, to go on\n",
+               (long long)info.step, (long long)steps, (long long)info.step);
+    else
         printf("already at step %lld of %lld; add --set train.batches=N to go on\n",
                (long long)info.step, (long long)steps);
     return true;

@@ -6,7 +6,10 @@ silent
 [ "$(cat out)" = 'already at step 5 of 5; add --set train.batches=N to go on' ] ||
     fail 'a finished run is not named so'
 expect 0 resume run --set train.batches=4
-says '^already at step 5 of 4; '
+[ "$(cat out)" = 'already at step 5, beyond train.batches=4; add --set train.batches=N, N above 5, to go on' ] ||
+    fail 'a step beyond train.batches is not named so'
+complains 2 'nosuch: no such run or checkpoint directory$' resume nosuch
+complains 2 'expected a run directory, found no folder checkpoints' resume run/checkpoints
 expect 0 resume run --quiet
 [ ! -s out ] || fail '--quiet printed something'
 expect 0 resume run --log-format json
