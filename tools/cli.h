@@ -149,6 +149,14 @@ void cli_overrides_free(cli_overrides *overrides);
 int cli_model_open(csctrl_model **out, int *batch, const char *run, const char *data,
                    int64_t images, const cli_args *args);
 
+/* --- held-out images (cli_held_out.c) --- */
+
+/* Path of the config that the model of RUN was saved with; owned. */
+char *cli_checkpoint_config(const char *run);
+/* Refuses a config by which other images of the run's own data are held out than when it was
+ * trained. */
+int cli_expect_held_out(const char *run, const csctrl_config *now);
+
 /* --- files (cli_files.c) --- */
 int cli_make_dirs(const char *path, bool parents_only);
 /* How much of `path` is there already, in characters; and: remove the folders of `path` beyond

@@ -75,6 +75,8 @@ static int run_eval(const cli_args *args)
     int code = cli_model_open(&model, &batch, args->operands[0], cli_value(args, "data"), 0, args);
 
     if (code == CLI_OK)
+        code = cli_expect_held_out(args->operands[0], csctrl_model_config(model));
+    if (code == CLI_OK)
         code = evaluate(model, args);
     csctrl_model_destroy(&model);
     return code;

@@ -67,6 +67,8 @@ static int run_report(const cli_args *args)
     int code = cli_model_open(&r.model, &r.batch, r.run, cli_value(args, "data"), 0, args);
 
     if (code == CLI_OK)
+        code = cli_expect_held_out(r.run, csctrl_model_config(r.model));
+    if (code == CLI_OK)
         code = out_dir(args, &dir);
     if (code == CLI_OK) {
         const size_t existing = cli_existing_part(dir);

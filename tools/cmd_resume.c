@@ -16,10 +16,27 @@ static bool says_finished(csctrl_trainer *trainer, const cli_progress *progress)
     csctrl_model_get_info(model, &info);
     if (info.step < steps)
         return false;
-    if (progress->mode != CLI_PROGRESS_QUIET && progress->mode != CLI_PROGRESS_JSON)
+    if (progress->mode == CLI_PROGRESS_QUIET || progress->mode == CLI_PROGRESS_JSON)
+        return true;
+    if (info.step > steps)
+        printf("already at step %lld, beyond train.batches=%lld; add --set train.batches=N, N "
+               "above %lld, to go on\n",
+               (long long)info.step, (long long)steps, (long long)info.step);
+    else
         printf("already at step %lld of %lld; add --set train.batches=N to go on\n",
                (long long)info.step, (long long)steps);
     return true;
+}
+
+/* Rates and lengths may well change on the way; with these another experiment goes on. */
+static bool makes_another_run(const char *set)
+{
+    static const char *const keys[] = {"seed=", "data.", "model.", "objective.", "game."};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strncmp(set, keys[i], strlen(keys[i])) == 0)
+            return true;
+    return false;
 }
 
 /* One warning names the --set that make the rest of the run another experiment. */
@@ -29,7 +46,7 @@ static void warn_of_changes(cli_progress *progress, const cli_args *args)
     size_t n = 0;
 
     for (size_t i = 0; i < args->set_count && n < sizeof text; i++)
-        if (strncmp(args->sets[i], "model.", 6) == 0 || strncmp(args->sets[i], "data.", 5) == 0)
+        if (makes_another_run(args->sets[i]))
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n > 0 ? ", " : "",
                                   args->sets[i]);
     if (n == 0)

@@ -142,6 +142,8 @@ static int run_sample(const cli_args *args)
     if (code == CLI_OK)
         code = cli_check_out_file(out, cli_given(args, "force"));
     if (code == CLI_OK)
+        code = cli_expect_held_out(args->operands[0], csctrl_model_config(model));
+    if (code == CLI_OK)
         code = sample(model, &r, out, args);
     csctrl_model_destroy(&model);
     return code;

@@ -41,6 +41,8 @@ static int play(study *s)
 {
     int code = s->kind->plan(s);
 
+    if (code == CLI_OK)
+        code = study_save(s);
     for (int i = 0; i < s->count && code == CLI_OK && s->model == NULL; i++) {
         code = study_train(s, i);
         if (code == CLI_OK && cli_signals_caught())

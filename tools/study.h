@@ -81,8 +81,10 @@ void study_say(const study *s, const study_run *run, const char *format, ...) CL
 int study_interrupted(const study *s);
 
 /* --- settings (study_setup.c) --- */
-/* The folder and its config: new, or that of the same study begun before. */
+/* The folder and its config: new, or that of the same study begun before. Writes nothing. */
 int study_open(study *s);
+/* Keep both: once the plan stands, so that nothing refused is gone on with. */
+int study_save(const study *s);
 /* First key in which two configs differ, `but` aside (may be NULL); NULL: in none. */
 const char *study_difference(const csctrl_config *a, const csctrl_config *b, const char *but);
 

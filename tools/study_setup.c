@@ -156,7 +156,7 @@ static int find_config(const study *s, const char *saved, char **path)
     if (operand == NULL && saved != NULL)
         *path = cli_format("%s", saved);
     else if (s->model != NULL)
-        *path = cli_format("%s/config.yaml", s->model);
+        *path = cli_checkpoint_config(s->model);
     else
         return cli_config_find(operand != NULL ? operand : DEFAULT_CONFIG, path);
     return *path != NULL ? CLI_OK : cli_fail_memory();
@@ -211,31 +211,6 @@ static int expect_same(const study *s, const char *saved)
     return code;
 }
 
-/* Which images the given model was not trained on, its own settings say. */
-static int expect_held_out(const study *s)
-{
-    static const char *const keys[] = {"seed", "data.holdout", "data.limit"};
-    csctrl_config *own = NULL;
-    char *path = cli_format("%s/config.yaml", s->model);
-    csctrl_status status = path != NULL ? csctrl_config_create(&own) : CSCTRL_E_NOMEM;
-    int code = CLI_OK;
-
-    if (status == CSCTRL_OK)
-        status = csctrl_config_load(own, path);
-    if (status != CSCTRL_OK)
-        code = cli_fail_status(status);
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && code == CLI_OK; i++)
-        if (strcmp(csctrl_config_text(own, keys[i]), csctrl_config_text(s->config, keys[i])) != 0)
-            code = cli_fail(CLI_USAGE,
-                            "%s was trained with %s=%s, found %s: images it was trained on would "
-                            "be held out; leave that --set out",
-                            s->model, keys[i], csctrl_config_text(own, keys[i]),
-                            csctrl_config_text(s->config, keys[i]));
-    csctrl_config_destroy(&own);
-    free(path);
-    return code;
-}
-
 /* `saved`: where the config is or comes to be. */
 static int check_config(study *s, const char *saved, bool begun)
 {
@@ -250,13 +225,15 @@ static int check_config(study *s, const char *saved, bool begun)
     if (code == CLI_OK && bound)
         code = expect_same(s, saved);
     if (code == CLI_OK && s->model != NULL)
-        code = expect_held_out(s);
+        code = cli_expect_held_out(s->model, s->config);
     return code;
 }
 
-static int save(const study *s, const char *record, const char *saved)
+int study_save(const study *s)
 {
-    int code = cli_make_dirs(s->dir, false);
+    char *record = cli_format("%s/study.json", s->dir);
+    char *saved = cli_format("%s/config.yaml", s->dir);
+    int code = record != NULL && saved != NULL ? cli_make_dirs(s->dir, false) : cli_fail_memory();
 
     if (code == CLI_OK)
         code = write_record(s, record);
@@ -264,6 +241,8 @@ static int save(const study *s, const char *record, const char *saved)
         const csctrl_status status = csctrl_config_save(s->config, saved);
         code = status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
     }
+    free(record);
+    free(saved);
     return code;
 }
 
@@ -286,8 +265,6 @@ int study_open(study *s)
         code = read_record(s, record, &begun);
     if (code == CLI_OK)
         code = check_config(s, saved, begun);
-    if (code == CLI_OK)
-        code = save(s, record, saved);
     free(record);
     free(saved);
     return code;

@@ -186,17 +186,19 @@ static int finish(study *s, const image_set *sets, int count, int64_t step)
 
 static int open_sets(const study *s, image_set sets[SETS_MOST], int *count)
 {
-    const size_t unseen = json_array_size(s->unseen);
+    const size_t unseen = s->unseen != NULL ? json_array_size(s->unseen) : 1;
     int code = CLI_OK;
 
     *count = 1 + (int)unseen;
     if (*count > SETS_MOST)
         return cli_fail(CLI_USAGE, "study unseen: expected at most %d --unseen, found %d",
                         SETS_MOST - 1, *count - 1);
-    for (int i = 0; i < *count && code == CLI_OK; i++)
-        code =
-            open_set(s, &sets[i],
-                     i == 0 ? NULL : json_string_value(json_array_get(s->unseen, (size_t)i - 1)));
+    for (int i = 0; i < *count && code == CLI_OK; i++) {
+        const char *path = i > 0 ? synthetic : NULL; /* unless others were given */
+        if (i > 0 && s->unseen != NULL)
+            path = json_string_value(json_array_get(s->unseen, (size_t)i - 1));
+        code = open_set(s, &sets[i], path);
+    }
     return code;
 }
 
@@ -248,8 +250,6 @@ static int plan_unseen(study *s)
     if (s->unseen == NULL && own)
         return cli_fail(CLI_USAGE, "study unseen: the config's data are synthetic; give other data "
                                    "by --unseen PATH");
-    if (s->unseen == NULL)
-        s->unseen = json_pack("[s]", synthetic);
     int code = open_sets(s, sets, &count);
     for (int i = 0; i < SETS_MOST; i++)
         close_set(&sets[i]);

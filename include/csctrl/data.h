@@ -31,6 +31,7 @@ typedef struct csctrl_dataset_info {
     uint64_t fingerprint; /**< hash of names, sizes and labels (headers and contents for IDX and
                              CIFAR): same data, same value */
     size_t memory;        /**< bytes held while open */
+    int divided; /**< 1: without a test split of its own, by data.holdout and seed; else 0 */
 } csctrl_dataset_info;
 
 /** Called for each broken item. `name` says file (and member). Both are one line: control

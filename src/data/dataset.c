@@ -13,6 +13,7 @@ struct csctrl_dataset {
     ct_geometry geometry;
     uint32_t *items; /* [count] of the source */
     int64_t count, skipped;
+    bool divided; /* by data.holdout */
 };
 
 /* One image with its place within its class. */
@@ -176,6 +177,7 @@ static csctrl_status open_split(csctrl_dataset *set, const csctrl_config *config
         .seed = (uint64_t)csctrl_config_int(config, "seed"),
         .holdout = csctrl_config_real(config, "data.holdout"),
     };
+    set->divided = choice.divided;
     CT_TRY(select_items(set, &choice));
     const bool limited = limit > 0 && limit < set->count;
     if (limited || set->source.ops->sorted_by_class)
@@ -234,6 +236,7 @@ void csctrl_dataset_get_info(const csctrl_dataset *dataset, csctrl_dataset_info 
         .size = dataset->geometry.size,
         .fingerprint = source->fingerprint,
         .memory = source->memory + (size_t)dataset->count * sizeof *dataset->items,
+        .divided = dataset->divided,
     };
 }
 

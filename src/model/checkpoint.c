@@ -2,13 +2,17 @@
 #include "model/checkpoint.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 
-enum { POINTER_MAX = 256, MANIFEST_MAX = 1 << 20 };
+enum { POINTER_MAX = 256, MANIFEST_MAX = 1 << 20, OLDER_MAX = 3 };
+
+#define STEP "step-"
 
 const char *ct_checkpoint_file(int index)
 {
@@ -79,9 +83,83 @@ static csctrl_status follow_pointer(const char *path, char **checkpoint)
     return status;
 }
 
+csctrl_status ct_checkpoint_pointed(const char *run, const char *pointer, char **checkpoint)
+{
+    char *folder = ct_path_join(run, CT_CHECKPOINT_FOLDER);
+
+    *checkpoint = NULL;
+    if (folder == NULL)
+        return CSCTRL_E_NOMEM;
+    const csctrl_status status = read_pointer(folder, pointer, checkpoint);
+    ct_free(folder);
+    return status;
+}
+
+/* step-N, with its manifest: one that was not finished has another name or none. */
+static bool is_finished(const char *folder, const char *name)
+{
+    const size_t prefix = strlen(STEP);
+    bool found = false;
+
+    if (strncmp(name, STEP, prefix) != 0 || name[prefix] == '\0' ||
+        name[prefix + strspn(name + prefix, "0123456789")] != '\0')
+        return false;
+    char *path = ct_path_join(folder, name);
+    if (path == NULL || look_for(path, CT_CHECKPOINT_MANIFEST, &found) != CSCTRL_OK)
+        found = false;
+    ct_free(path);
+    return found;
+}
+
+/* The last finished one in the folder, whatever the pointers say; NULL: there is none. */
+static csctrl_status find_last(const char *folder, char **checkpoint)
+{
+    ct_name_list list = {0};
+    csctrl_status status = CSCTRL_OK;
+
+    *checkpoint = NULL;
+    if (!ct_fs_is_dir(folder))
+        return CSCTRL_OK;
+    CT_TRY(ct_fs_list(folder, &list)); /* sorted: steps are zero-padded */
+    for (size_t i = list.count; i-- > 0;) {
+        if (!is_finished(folder, list.names[i]))
+            continue;
+        *checkpoint = ct_path_join(folder, list.names[i]);
+        status = *checkpoint != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+        break;
+    }
+    ct_fs_list_free(&list);
+    return status;
+}
+
+/* What the first of the pointers that names a folder names; else the last finished checkpoint;
+ * NULL: there is none. A deleted one is not passed over in silence: figures are of another step. */
+static csctrl_status locate_in_run(const char *run, const char *const *pointers, char **checkpoint)
+{
+    char *gone = NULL, *folder = ct_path_join(run, CT_CHECKPOINT_FOLDER);
+    csctrl_status status = folder != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+
+    for (size_t i = 0; status == CSCTRL_OK && pointers[i] != NULL && *checkpoint == NULL; i++) {
+        status = read_pointer(folder, pointers[i], checkpoint);
+        if (status == CSCTRL_E_NOT_FOUND)
+            status = CSCTRL_OK;
+        if (*checkpoint != NULL && !ct_fs_is_dir(*checkpoint)) {
+            ct_free(gone);
+            gone = *checkpoint;
+            *checkpoint = NULL;
+        }
+    }
+    if (status == CSCTRL_OK && *checkpoint == NULL)
+        status = find_last(folder, checkpoint);
+    if (*checkpoint != NULL && gone != NULL)
+        ct_log(CSCTRL_LOG_WARNING, "%s is not there any more: %s is taken", gone, *checkpoint);
+    ct_free(gone);
+    ct_free(folder);
+    return status;
+}
+
 csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers, char **checkpoint)
 {
-    csctrl_status status = CSCTRL_E_NOT_FOUND;
     bool is_checkpoint = false;
 
     *checkpoint = NULL;
@@ -94,24 +172,13 @@ csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers
     }
     if (!ct_fs_is_dir(path))
         return follow_pointer(path, checkpoint);
-    char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
-    if (folder == NULL)
-        return CSCTRL_E_NOMEM;
-    for (size_t i = 0; pointers[i] != NULL && status == CSCTRL_E_NOT_FOUND; i++) {
-        status = read_pointer(folder, pointers[i], checkpoint);
-        if (status == CSCTRL_OK && !ct_fs_is_dir(*checkpoint)) {
-            ct_free(*checkpoint);
-            *checkpoint = NULL;
-            status = CSCTRL_E_NOT_FOUND;
-        }
-    }
-    ct_free(folder);
-    if (status == CSCTRL_E_NOT_FOUND)
+    CT_TRY(locate_in_run(path, pointers, checkpoint));
+    if (*checkpoint == NULL)
         return ct_fail(
-            status,
+            CSCTRL_E_NOT_FOUND,
             "%s: neither a checkpoint (no %s in it) nor a run with a finished checkpoint in %s/",
             path, CT_CHECKPOINT_MODEL, CT_CHECKPOINT_FOLDER);
-    return status;
+    return CSCTRL_OK;
 }
 
 csctrl_status ct_checkpoint_config(const char *checkpoint, const char *const *overrides,
@@ -200,7 +267,30 @@ static csctrl_status verify_file(const char *checkpoint, const ct_manifest *mani
     return status;
 }
 
-csctrl_status ct_checkpoint_verify(const char *checkpoint, bool with_state)
+/* Adds to the message of a failure where there are checkpoints before this one: a way on. */
+static void name_older(const char *checkpoint, csctrl_status status)
+{
+    const char *slash = strrchr(checkpoint, '/'), *name = slash != NULL ? slash + 1 : checkpoint;
+    char *folder = ct_strdup(slash != NULL ? checkpoint : ".");
+    ct_name_list list = {0};
+    char message[1024];
+    int named = 0;
+
+    snprintf(message, sizeof message, "%s", csctrl_last_error()); /* what follows may fail too */
+    if (folder != NULL && slash != NULL)
+        folder[slash == checkpoint ? 1 : slash - checkpoint] = '\0';
+    if (folder == NULL || ct_fs_list(folder, &list) != CSCTRL_OK)
+        list.count = 0;
+    ct_fail(status, "%s", message);
+    for (size_t i = list.count; i-- > 0 && named < OLDER_MAX;)
+        if (strcmp(list.names[i], name) < 0 && is_finished(folder, list.names[i]))
+            ct_fail(status, "%s%s%s/%s", csctrl_last_error(),
+                    named++ == 0 ? "; older ones: " : ", ", folder, list.names[i]);
+    ct_fs_list_free(&list);
+    ct_free(folder);
+}
+
+static csctrl_status verify_files(const char *checkpoint, bool with_state)
 {
     char *path = ct_path_join(checkpoint, CT_CHECKPOINT_MANIFEST);
     unsigned char *text = NULL;
@@ -218,5 +308,14 @@ csctrl_status ct_checkpoint_verify(const char *checkpoint, bool with_state)
 done:
     ct_free(path);
     ct_free(text);
+    return status;
+}
+
+csctrl_status ct_checkpoint_verify(const char *checkpoint, bool with_state)
+{
+    const csctrl_status status = verify_files(checkpoint, with_state);
+
+    if (status != CSCTRL_OK && status != CSCTRL_E_NOMEM)
+        name_older(checkpoint, status);
     return status;
 }

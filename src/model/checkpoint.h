@@ -26,10 +26,15 @@ typedef struct ct_manifest {
 const char *ct_checkpoint_file(int index);
 
 /* Path (owned: ct_free) of the checkpoint meant by `path`: itself, or what
- * RUN/checkpoints/`pointers` names, the first that exists. pointers: NULL-terminated, e.g. {"best",
- * "latest", NULL}. E_NOT_FOUND says what was looked for. */
+ * RUN/checkpoints/`pointers` names, the first that exists, or else the last finished one. pointers:
+ * NULL-terminated, e.g. {"best", "latest", NULL}. One that is named and gone is warned of.
+ * E_NOT_FOUND says what was looked for. */
 csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers,
                                    char **checkpoint);
+
+/* What the pointer file RUN/checkpoints/`pointer` names, be it there or not; owned: ct_free.
+ * E_NOT_FOUND: there is no such file. */
+csctrl_status ct_checkpoint_pointed(const char *run, const char *pointer, char **checkpoint);
 
 /* From memory; `name` is for messages. E_FORMAT: not JSON, another format, a file without its size
  * or CRC. */
@@ -41,7 +46,8 @@ csctrl_status ct_manifest_parse(ct_manifest *manifest, const void *text, size_t 
 csctrl_status ct_pointer_parse(char *text, size_t size, const char *name);
 
 /* Compare the files with the manifest: config and model, and the state when `with_state` (using a
- * model does not need it). E_FORMAT names the file, expected and found size or CRC. */
+ * model does not need it). E_FORMAT names the file, expected and found size or CRC, and checkpoints
+ * before this one. */
 csctrl_status ct_checkpoint_verify(const char *checkpoint, bool with_state);
 
 /* The checkpoint's config with "a.b=c" strings over it; owned: csctrl_config_destroy. */

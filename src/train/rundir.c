@@ -61,6 +61,21 @@ csctrl_status ct_rundir_expect_new(const char *path)
     return CSCTRL_OK;
 }
 
+csctrl_status ct_rundir_expect(const char *path)
+{
+    if (!ct_fs_exists(path))
+        return ct_fail(CSCTRL_E_NOT_FOUND, "%s: no such run or checkpoint directory", path);
+    char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
+    if (folder == NULL)
+        return CSCTRL_E_NOMEM;
+    const bool there = ct_fs_is_dir(folder);
+    ct_free(folder);
+    if (there)
+        return CSCTRL_OK;
+    return ct_fail(CSCTRL_E_NOT_FOUND, "%s: expected a run directory, found no folder %s in it",
+                   path, CT_CHECKPOINT_FOLDER);
+}
+
 static void add_fact(void *user, const char *key, const char *value)
 {
     json_object_set_new(user, key, json_string(value));

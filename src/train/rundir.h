@@ -25,6 +25,8 @@ typedef struct ct_metrics {
 
 /* E_EXISTS when `path` is a non-empty directory or a file. */
 csctrl_status ct_rundir_expect_new(const char *path);
+/* A run to go on with is a directory with checkpoints: a checkpoint alone is not enough. */
+csctrl_status ct_rundir_expect(const char *path);
 
 /* New directory tree with config.yaml and manifest.json, locked as by ct_rundir_lock(). */
 csctrl_status ct_rundir_create(const char *path, const ct_run_facts *facts, int *lock);

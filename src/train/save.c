@@ -263,9 +263,8 @@ done:
  * must keep the rotation from deleting. */
 static csctrl_status read_pointer(const char *run_dir, const char *pointer, char name[STEP_NAME])
 {
-    const char *const pointers[] = {pointer, NULL};
     char *checkpoint = NULL;
-    const csctrl_status status = ct_checkpoint_locate(run_dir, pointers, &checkpoint);
+    const csctrl_status status = ct_checkpoint_pointed(run_dir, pointer, &checkpoint);
 
     name[0] = '\0';
     if (status != CSCTRL_OK)

@@ -275,21 +275,6 @@ static csctrl_status take_launch(csctrl_config *config, const csctrl_config *lau
     return CSCTRL_OK;
 }
 
-/* A checkpoint alone is not enough: the run goes on in its directory. */
-static csctrl_status expect_run(const char *path)
-{
-    char *folder = ct_path_join(path, CT_CHECKPOINT_FOLDER);
-
-    if (folder == NULL)
-        return CSCTRL_E_NOMEM;
-    const bool there = ct_fs_is_dir(folder);
-    ct_free(folder);
-    return there ? CSCTRL_OK
-                 : ct_fail(CSCTRL_E_NOT_FOUND,
-                           "%s: expected a run directory, found no folder %s in it", path,
-                           CT_CHECKPOINT_FOLDER);
-}
-
 static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
                                   const char *const *overrides, size_t count,
                                   const csctrl_config *launch)
@@ -337,7 +322,7 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
                                     const char *const *overrides, size_t count)
 {
     *out = NULL;
-    CT_TRY(expect_run(run_dir));
+    CT_TRY(ct_rundir_expect(run_dir));
     CT_TRY(create_trainer(out));
     const csctrl_status status = resume_run(*out, run_dir, overrides, count);
     if (status != CSCTRL_OK)

@@ -297,7 +297,7 @@ static void test_refused(void **state)
                 "f32[8, 6, 4, 4]");
     expect_fail(csctrl_trainer_resume(&t, run, unknown, 1), CSCTRL_E_CONFIG, "model.width");
     expect_fail(csctrl_trainer_resume(&t, temp_path(state, "none"), NULL, 0), CSCTRL_E_NOT_FOUND,
-                "none: expected a run directory");
+                "none: no such run or checkpoint directory");
     expect_fail(
         csctrl_trainer_resume(&t, temp_path(state, "run/checkpoints/step-00000003"), NULL, 0),
         CSCTRL_E_NOT_FOUND, "expected a run directory");

@@ -12,10 +12,13 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "csctrl/log.h"
 #include "model/checkpoint.h"
 #include "support/expect.h"
 #include "support/temp.h"
 #include "support/tiny.h"
+
+enum { WARNING_MAX = 512 };
 
 static const char *const latest[] = {"latest", NULL}, *const best_first[] = {"best", "latest",
                                                                              NULL};
@@ -75,8 +78,16 @@ static void expect_lost(const char *path, const char *const *pointers, csctrl_st
     assert_null(checkpoint);
 }
 
+static void keep_warning(void *user, csctrl_log_level level, const char *message)
+{
+    if (level == CSCTRL_LOG_WARNING)
+        snprintf(user, WARNING_MAX, "%s", message);
+}
+
 static void test_not_located(void **state)
 {
+    char warning[WARNING_MAX] = "";
+
     make_run(state);
     expect_lost(temp_path(state, "none"), latest, CSCTRL_E_NOT_FOUND,
                 "none: no such run or checkpoint directory");
@@ -86,7 +97,21 @@ static void test_not_located(void **state)
     /* a pointer to what is gone: the next one counts */
     temp_file(state, "run/checkpoints/best", "step-00000009\n", 14);
     expect_located(temp_path(state, "run"), best_first, "step-00000004");
+    /* all of them: the last that is finished */
     expect_ok(ct_fs_remove_tree(temp_path(state, "run/checkpoints/latest")));
+    expect_located(temp_path(state, "run"), best_first, "step-00000004");
+    temp_file(state, "run/checkpoints/latest", "step-00000004\n", 14);
+    expect_ok(ct_fs_remove_tree(temp_path(state, "run/checkpoints/step-00000004")));
+    expect_ok(ct_fs_mkdir(temp_path(state, "run/checkpoints/step-00000005")));
+    expect_ok(ct_fs_mkdir(temp_path(state, "run/checkpoints/.unfinished")));
+    csctrl_log_set(keep_warning, warning);
+    expect_located(temp_path(state, "run"), latest, "run/checkpoints/step-00000002");
+    csctrl_log_set(NULL, NULL);
+    assert_non_null(strstr(warning, "step-00000004 is not there any more: "));
+    assert_non_null(strstr(warning, "step-00000002 is taken"));
+    expect_ok(ct_fs_remove_tree(temp_path(state, "run/checkpoints/step-00000002")));
+    expect_located(temp_path(state, "run"), latest, "run/checkpoints/step-00000000");
+    expect_ok(ct_fs_remove_tree(temp_path(state, "run/checkpoints/step-00000000")));
     expect_lost(temp_path(state, "run"), best_first, CSCTRL_E_NOT_FOUND, "neither a checkpoint");
     static const char *const bad[] = {
         "", "\n", "../elsewhere\n", "a/b\n", ".unfinished\n", "step-1\nstep-2\n", ".."};
@@ -192,6 +217,8 @@ static void test_damaged_files(void **state)
         temp_file(state, name, data, size);
         snprintf(message, sizeof message, "%s: damaged: expected CRC ", ct_checkpoint_file(i));
         expect_damaged(state, ct_checkpoint_file(i), message);
+        expect_damaged(state, ct_checkpoint_file(i), "; older ones: ");
+        expect_damaged(state, ct_checkpoint_file(i), "/run/checkpoints/step-00000002, ");
         data[size / 2] ^= 0x10;
         temp_file(state, name, data, size);
         ct_free(data);

@@ -69,6 +69,16 @@ static int64_t mark(const csctrl_config *config, csctrl_split split, bool in[MAN
     return info.count;
 }
 
+static void expect_divided(const csctrl_config *config, int divided)
+{
+    for (int split = 0; split < 2; split++) {
+        csctrl_dataset_info info;
+        csctrl_dataset *set = open_set(config, (csctrl_split)split, &info);
+        assert_int_equal(info.divided, divided);
+        csctrl_dataset_close(&set);
+    }
+}
+
 static void test_holdout(void **state)
 {
     csctrl_config *config =
@@ -82,6 +92,7 @@ static void test_holdout(void **state)
     assert_in_range(held, MANY / 8, MANY * 3 / 8);
     for (int i = 0; i < MANY; i++)
         assert_true(train[i] != test[i]);
+    expect_divided(config, 1);
     mark(config, CSCTRL_SPLIT_TEST, again);
     assert_memory_equal(test, again, sizeof test);
     expect_ok(csctrl_config_set(config, "seed", "4"));
@@ -117,8 +128,14 @@ static void test_test_path(void **state)
     expect_ok(csctrl_config_set(config, "data.test_path", temp_path(state, "other")));
     assert_int_equal(mark(config, CSCTRL_SPLIT_TRAIN, in), 40); /* nothing is held out */
     assert_int_equal(mark(config, CSCTRL_SPLIT_TEST, in), 30);
+    expect_divided(config, 0);
     expect_ok(csctrl_config_set(config, "data.test_path", temp_path(state, "both")));
     assert_int_equal(mark(config, CSCTRL_SPLIT_TEST, in), 10);
+    expect_divided(config, 0);
+    expect_ok(csctrl_config_set(config, "data.path", temp_path(state, "both")));
+    expect_ok(csctrl_config_set(config, "data.test_path", ""));
+    expect_divided(config, 0);
+    expect_ok(csctrl_config_set(config, "data.path", temp_path(state, "set")));
     expect_ok(csctrl_config_set(config, "data.test_path", temp_path(state, "none")));
     csctrl_dataset *set;
     expect_fail(csctrl_dataset_open(&set, config, CSCTRL_SPLIT_TEST), CSCTRL_E_NOT_FOUND, "none");

@@ -19,6 +19,7 @@ complains 2 'model\.safetensors' eval run
 complains 2 'model\.safetensors' eval run
 { head -c 8 good.safetensors; printf 'xxxx'; tail -c +13 good.safetensors; } >$model
 complains 2 'model\.safetensors' eval run
+complains 2 'found [0-9a-f]+; older ones: run/checkpoints/step-00000000$' eval run
 cp good.safetensors $model
 head -c 50 $state >cut && mv cut $state
 complains 2 'state\.safetensors' resume run --set train.batches=9
@@ -28,6 +29,21 @@ expect 0 eval run # a model does not need the optimizer's state
 rm $model
 complains 2 'safetensors' eval run
 missing pics
+# A checkpoint that was deleted: the one before it counts, which is said; none: refused.
+rm -r run/checkpoints/step-00000006
+expect 0 eval run
+says 'at step 0,'
+[ "$(cat err)" = 'csctrl: warning: run/checkpoints/step-00000006 is not there any more: run/checkpoints/step-00000000 is taken' ] ||
+    fail 'expected a warning of the checkpoint that is gone'
+cp -r run again
+expect 0 resume again --quiet
+expect 0 eval again
+says 'at step 6,'
+silent
+truncate -s -1 run/checkpoints/step-00000000/model.safetensors
+complains 2 'damaged: expected [0-9]+ bytes, found [0-9]+$' eval run/checkpoints/step-00000000
+rm -r run/checkpoints/step-00000000
+complains 2 'nor a run with a finished checkpoint' eval run
 
 expect 0 train tiny.yaml --out sound --quiet
 expect 0 encode sound square.png square.png -o codes.npy

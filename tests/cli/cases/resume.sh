@@ -6,7 +6,10 @@ silent
 [ "$(cat out)" = 'already at step 5 of 5; add --set train.batches=N to go on' ] ||
     fail 'a finished run is not named so'
 expect 0 resume run --set train.batches=4
-says '^already at step 5 of 4; '
+[ "$(cat out)" = 'already at step 5, beyond train.batches=4; add --set train.batches=N, N above 5, to go on' ] ||
+    fail 'a step beyond train.batches is not named so'
+complains 2 'nosuch: no such run or checkpoint directory$' resume nosuch
+complains 2 'expected a run directory, found no folder checkpoints' resume run/checkpoints
 expect 0 resume run --quiet
 [ ! -s out ] || fail '--quiet printed something'
 expect 0 resume run --log-format json
@@ -32,6 +35,20 @@ expect 0 resume run --set train.batches=7 --set model.lambda=0.2 --set data.flip
     fail 'expected one warning'
 expect 0 resume run --set train.batches=8 --set optim.encoder_lr=0.001
 silent
+
+# Another seed makes other synthetic images, which is refused; of files it changes the order.
+complains 2 'the run was trained on other data' resume run --set train.batches=9 --set seed=3
+mkdir -p photos/a photos/b
+for i in 1 2 3 4 5 6; do
+    image "$square_png" photos/a/$i.png
+    image "$grey_jpg" photos/b/$i.jpg
+done
+expect 0 train tiny.yaml --out folder --quiet --set data.kind=folder --set data.path=photos \
+    --set data.holdout=0.3 --set train.batch=4 --set train.eval_every=0
+expect 0 resume folder --quiet --set train.batches=7 --set seed=3 --set game.decoder_steps=2 \
+    --set objective.eps2=0.4
+[ "$(cat err)" = 'csctrl: warning: --set seed=3, game.decoder_steps=2, objective.eps2=0.4 changes the run in mid-course' ] ||
+    fail 'expected a warning of seed, game and objective'
 
 # A run, a checkpoint, a pointer to one; any other file is named as none of these.
 expect 0 info run/checkpoints/latest

@@ -76,7 +76,7 @@ grep -q '^  warmup: 8$' batch-size/runs/batch-64/config.yaml || fail 'warm-up of
 in_table batch-size batch-1024 cosine
 complains 2 'at least 1024 training images.*found 300' study batch-size tiny.yaml --out few \
     --set data.synthetic_count=300
-missing few/runs
+missing few
 
 # Held out is what the run's own seed holds out.
 runs stability 5 640x360
@@ -116,7 +116,14 @@ for again in 1 2; do
 done
 complains 2 "data are synthetic; give other data by --unseen" study unseen tiny.yaml --out bare
 complains 2 'nothere' study unseen tiny.yaml --out bare --unseen nothere
-missing bare/runs
+missing bare
+# What was refused is not kept: neither in a new folder nor in one of a study.
+complains 2 'nothere' study unseen --out made --unseen nothere
+expect 0 study unseen --out made --quiet
+[ "$(cell made 2 1)" = synthetic ] || fail "unseen: $(rows made)"
+complains 2 'nothere' study unseen made/runs/model --out later --unseen nothere
+expect 0 study unseen made/runs/model --out later --quiet
+[ "$(cell later 2 1)" = synthetic ] || fail "unseen: $(rows later)"
 complains 2 '--unseen belongs to the study unseen' study tied tiny.yaml --out t --unseen photos
 
 # A trained model in place of a config: nothing is trained.
@@ -129,9 +136,6 @@ expect 0 study noise noise/runs/model --out given --set eval.count=64
 [ "$(rows given)" = "$(rows noise)" ] || fail 'the same model gives other figures'
 expect 0 study noise --out given --quiet
 [ "$(rows given)" = "$(rows noise)" ] || fail 'called again, the same model gives other figures'
-complains 2 'was trained with seed=0, found 1: images it was trained on would be held out' \
-    study unseen noise/runs/model --out seeds --unseen photos --set seed=1
-missing seeds
 complains 2 'study tied: expected a CONFIG, found the directory noise/runs/model' \
     study tied noise/runs/model
 complains 2 'given: the study is of the model noise/runs/model, found unseen/runs/model; choose another --out' \

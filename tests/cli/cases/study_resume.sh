@@ -48,6 +48,13 @@ expect 0 resume whole/runs/untied --quiet --set train.batches=410 --set optim.cl
 complains 2 'whole/runs/untied was trained with optim\.clip=1, the study tied asks for 0; remove' \
     study tied --out whole
 
+# A last checkpoint that was deleted is trained again, from the one before it.
+rm -r TERM/runs/untied/checkpoints/$(step 400)
+expect 0 study tied --out TERM
+says '^run 2/2 untied  step 400/400 '
+same TERM/runs/untied/checkpoints/$(step 400)/model.safetensors \
+    KILL/runs/untied/checkpoints/$(step 400)/model.safetensors
+
 # What was killed before its first checkpoint begins anew; what else is there is not touched.
 begins_anew() {
     rm -r whole/runs/untied/checkpoints
