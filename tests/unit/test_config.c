@@ -232,13 +232,26 @@ static void test_unknown_keys_are_suggested(void **state)
                                     {"sed", "seed"},
                                     {"lr", "optim.encoder_lr"},
                                     {"optim.lr", "optim.encoder_lr"},
-                                    {"train.batchs", "train.batch"}};
+                                    {"train.batchs", "train.batches"},
+                                    {"train.bach", "train.batch"}};
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char part[96];
         snprintf(part, sizeof part, "unknown key \"%s\"; the nearest known one is %s", cases[i][0],
                  cases[i][1]);
         expect_fail(csctrl_config_set(*state, cases[i][0], "1"), CSCTRL_E_CONFIG, part);
+    }
+}
+
+static void test_sections_and_far_keys_suggest_no_key(void **state)
+{
+    expect_fail(csctrl_config_set(*state, "data", "3"), CSCTRL_E_CONFIG,
+                "data is a section: expected a key in it, such as data.kind");
+    const char *const far[] = {"", "q", "zzz", "data.", "data.zz"};
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        char whole[64];
+        snprintf(whole, sizeof whole, "unknown key \"%s\"; no known one is near it", far[i]);
+        expect_fail(csctrl_config_set(*state, far[i], "3"), CSCTRL_E_CONFIG, whole);
     }
 }
 
@@ -364,6 +377,7 @@ int main(void)
         CASE(test_choice),
         CASE(test_string),
         CASE(test_unknown_keys_are_suggested),
+        CASE(test_sections_and_far_keys_suggest_no_key),
         CASE(test_long_values_are_cut_in_messages),
         CASE(test_assign),
         CASE(test_wrong_type_gives_nothing),
