@@ -42,7 +42,8 @@ static void test_table_is_sound(void **state)
         assert_true(dot == NULL || strchr(dot + 1, '.') == NULL);
         assert_non_null(o->unit);
         assert_true(strlen(o->help) > 10 && o->help[strlen(o->help) - 1] == '.');
-        assert_true((o->type == CSCTRL_OPTION_CHOICE) == (o->choices != NULL));
+        assert_true((o->type == CSCTRL_OPTION_CHOICE) == (o->choices != NULL) ||
+                    o->type == CSCTRL_OPTION_INT);
         assert_true(o->minimum <= o->maximum);
     }
 }
@@ -109,6 +110,18 @@ static void test_int(void **state)
     expect_ok(csctrl_config_set(config, "seed", "9007199254740991"));
     assert_true(csctrl_config_int(config, "seed") == INT64_C(9007199254740991));
     expect_fail(csctrl_config_set(config, "seed", "9007199254740992"), CSCTRL_E_CONFIG, "seed");
+}
+
+/* A whole number within the range that is none of those taken. */
+static void test_int_of_few(void **state)
+{
+    csctrl_config *config = *state;
+
+    expect_ok(csctrl_config_set(config, "data.channels", "+03"));
+    expect_text(config, "data.channels", "3");
+    expect_fail(csctrl_config_set(config, "data.channels", "2"), CSCTRL_E_CONFIG,
+                "data.channels: expected one of 1|3, found \"2\"");
+    assert_int_equal(csctrl_config_int(config, "data.channels"), 3);
 }
 
 static void test_real(void **state)
@@ -178,6 +191,8 @@ static void test_bools(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         expect_fail(csctrl_config_set(config, "model.nonneg", bad[i]), CSCTRL_E_CONFIG,
                     "model.nonneg: expected");
+    expect_fail(csctrl_config_set(config, "model.nonneg", "[ ]"), CSCTRL_E_CONFIG,
+                "model.nonneg: expected one value or more, found an empty list");
     expect_text(config, "model.nonneg", "false");
     /* No other type answers. */
     assert_int_equal(csctrl_config_bools(config, "model.tied", values, 4), 0);
@@ -371,6 +386,7 @@ int main(void)
         CASE(test_defaults_are_valid_and_canonical),
         CASE(test_bool),
         CASE(test_int),
+        CASE(test_int_of_few),
         CASE(test_real),
         CASE(test_reals),
         CASE(test_bools),
