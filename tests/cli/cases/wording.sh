@@ -10,6 +10,15 @@ expect 0 decode run one.npy -o decoded
 says '^decoded  1 image of 16 x 16$'
 expect 0 sample run -o s.png --count 1
 says '^s\.png  1 sample$'
+mkdir -p alone/a
+cp one.png alone/a
+expect 0 score alone alone
+says '^  A  alone: 1 image$'
+expect 0 data verify alone
+says '^1 image decodes, 0 are broken$'
+head -c 60 one.png >alone/a/2.png
+expect 1 data verify alone
+says '^1 image decodes, 1 is broken$'
 
 # R is the same with labels as without where there is one class: a difference of rounding.
 for seed in 1 2 3 4; do
