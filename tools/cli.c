@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -327,6 +328,43 @@ static void scaled(double value, double base, const char *const *units, size_t c
     }
     const int digits = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
     snprintf(out, 32, "%.*f%s%s", digits, value, units[unit][0] ? " " : "", units[unit]);
+}
+
+/* Messages come one at a time (csctrl/log.h), so no lock. A hash that two share costs a warning. */
+bool cli_is_news(const char *warning)
+{
+    enum { KEPT = 4096 };
+    static uint64_t seen[KEPT];
+    static size_t count;
+    uint64_t hash = 0xcbf29ce484222325U; /* FNV-1a */
+
+    for (const char *p = warning; *p != '\0'; p++)
+        hash = (hash ^ (unsigned char)*p) * 0x100000001b3U;
+    for (size_t i = 0; i < count; i++)
+        if (seen[i] == hash)
+            return false;
+    if (count < KEPT)
+        seen[count++] = hash;
+    return true;
+}
+
+void cli_warn_left_out(void)
+{
+    char message[1024];
+
+    snprintf(message, sizeof message, "left out: %s", csctrl_last_error());
+    if (!is_muted && cli_is_news(message))
+        fprintf(stderr, "csctrl: warning: %s\n", message);
+}
+
+double cli_plain_zero(double value, int digits)
+{
+    return value <= 0.0 && value >= -0.5 * pow(10.0, -digits) ? 0.0 : value;
+}
+
+const char *cli_s(int64_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 void cli_size_text(double bytes, char out[32])

@@ -111,8 +111,12 @@ const char *cli_nearest(const char *word, const char *const *known, size_t count
 
 /* --- text (cli.c) --- */
 char *cli_format(const char *format, ...) CLI_PRINTF(1, 2); /* owned: free; NULL without memory */
-void cli_size_text(double bytes, char out[32]);             /* "12.3 MiB" */
-void cli_count_text(double count, char out[32]);            /* "1.23 M" */
+void cli_warn_left_out(void);          /* that the image of the last error is, once */
+bool cli_is_news(const char *warning); /* false when this process has said the same before */
+double cli_plain_zero(double value, int digits); /* 0 where "-0.000" would be printed */
+const char *cli_s(int64_t count);                /* "s", or "" of one: for a plural */
+void cli_size_text(double bytes, char out[32]);  /* "12.3 MiB" */
+void cli_count_text(double count, char out[32]); /* "1.23 M" */
 const char *cli_quote(const char *text, char *out, size_t size); /* for pasting into a shell */
 
 /* --- help (cli_help.c) --- */

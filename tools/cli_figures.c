@@ -56,7 +56,8 @@ static void print_row(const row *r, double value)
     if (isnan(value))
         printf("  %-28s %10s%s\n", r->label, "-", similarity ? " (images too small)" : "");
     else
-        printf("  %-28s %10.*f%s%s\n", r->label, r->digits, value, r->unit[0] ? " " : "", r->unit);
+        printf("  %-28s %10.*f%s%s\n", r->label, r->digits, cli_plain_zero(value, r->digits),
+               r->unit[0] ? " " : "", r->unit);
 }
 
 static void print_table(const csctrl_figures *figures, const csctrl_model *model, const char *run)
@@ -65,8 +66,8 @@ static void print_table(const csctrl_figures *figures, const csctrl_model *model
     csctrl_model_info info;
 
     csctrl_model_get_info(model, &info);
-    printf("figures of %s at step %lld, on %lld held-out images\n", run, (long long)info.step,
-           (long long)figures->images);
+    printf("figures of %s at step %lld, on %lld held-out image%s\n", run, (long long)info.step,
+           (long long)figures->images, cli_s(figures->images));
     if (pixels != 0.0)
         printf("trained with a pixel loss (game.pixel_weight %g), which the method has not\n",
                pixels);

@@ -174,13 +174,14 @@ int cli_generation_compute(cli_generation *g, cli_scorer *scorer, csctrl_model *
 
 void cli_generation_print(const cli_generation *g)
 {
-    printf("reconstructions of %lld held-out images, against these images\n",
-           (long long)g->held_out);
+    printf("reconstructions of %lld held-out image%s, against %s\n", (long long)g->held_out,
+           cli_s(g->held_out), g->held_out == 1 ? "this image" : "these images");
     if (g->broken > 0)
-        printf("  %lld broken ones left out\n", (long long)g->broken);
+        printf("  %lld broken one%s left out\n", (long long)g->broken, cli_s(g->broken));
     cli_scores_print(&g->reconstructed);
-    printf("%lld samples (%d components a class, seed %d), against the %lld held-out images\n",
-           (long long)g->samples, g->components, SAMPLE_SEED, (long long)g->held_out);
+    printf("%lld sample%s (%d component%s a class, seed %d), against the %lld held-out image%s\n",
+           (long long)g->samples, cli_s(g->samples), g->components, cli_s(g->components),
+           SAMPLE_SEED, (long long)g->held_out, cli_s(g->held_out));
     cli_scores_print(&g->sampled);
     printf("  features: %s%s\n", g->scorer->recipe,
            g->scorer->info.pinned ? "" : " (not the weights of FID)");

@@ -2,6 +2,8 @@
 #include "cli.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 int cli_tensor_alloc(csctrl_tensor *tensor, int ndim, const int64_t *shape)
 {
@@ -35,6 +37,17 @@ bool cli_is_broken(csctrl_status status)
            status == CSCTRL_E_NOT_FOUND;
 }
 
+static int read_image(const char *path, csctrl_tensor *image)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return cli_fail(CLI_USAGE, "%s is a directory: expected image files, such as %s%s*.png",
+                        path, path, path[strlen(path) - 1] == '/' ? "" : "/");
+    const csctrl_status status = csctrl_image_read(path, image);
+    return status == CSCTRL_OK ? CLI_OK : cli_fail_status(status);
+}
+
 int cli_images_read(csctrl_tensor *x, const csctrl_model_info *info, char *const *paths,
                     int64_t count)
 {
@@ -44,9 +57,7 @@ int cli_images_read(csctrl_tensor *x, const csctrl_model_info *info, char *const
     for (int64_t i = 0; i < count && code == CLI_OK; i++) {
         csctrl_tensor image = cli_tensor_rows(x, i, 1);
         image = csctrl_tensor_view(CSCTRL_F32, 3, shape + 1, image.data);
-        const csctrl_status status = csctrl_image_read(paths[i], &image);
-        if (status != CSCTRL_OK)
-            code = cli_fail_status(status);
+        code = read_image(paths[i], &image);
     }
     if (code != CLI_OK)
         cli_tensor_free(x);

@@ -187,6 +187,8 @@ void cli_progress_message(void *user, csctrl_log_level level, const char *messag
     if (cli_is_muted() || level < CSCTRL_LOG_INFO ||
         (level < CSCTRL_LOG_WARNING && progress->mode == CLI_PROGRESS_QUIET))
         return;
+    if (level >= CSCTRL_LOG_WARNING && !cli_is_news(message))
+        return;
     flockfile(stderr);
     if (progress->bar_shown)
         fputs("\r\033[K", stderr);

@@ -208,7 +208,7 @@ int cli_scorer_run(cli_scorer *scorer, const csctrl_image_set *set, const char *
         } else if (cli_is_broken(status)) {
             features->broken++;
             scorer->total--;
-            fprintf(stderr, "csctrl: warning: left out: %s\n", csctrl_last_error());
+            cli_warn_left_out();
         } else {
             code = cli_fail_status(status);
         }

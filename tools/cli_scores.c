@@ -125,9 +125,9 @@ void cli_scores_warn_few(const char *what, int64_t images)
 {
     if (images > 0 && images < CLI_FEW_IMAGES)
         fprintf(stderr,
-                "csctrl: warning: %s: %lld images, fewer than the %d features: the covariance has "
+                "csctrl: warning: %s: %lld image%s, fewer than the %d features: the covariance has "
                 "no full rank and Frechet distances are biased; compare only equal numbers\n",
-                what, (long long)images, CLI_FEW_IMAGES);
+                what, (long long)images, cli_s(images), CLI_FEW_IMAGES);
 }
 
 void cli_scores_print(const cli_scores *scores)

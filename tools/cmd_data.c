@@ -75,7 +75,8 @@ static int verify(const csctrl_config *config, bool json)
         putchar('\n');
         json_decref(object);
     } else {
-        printf("%lld images decode, %lld are broken\n", (long long)good, (long long)bad);
+        printf("%lld image%s, %lld %s broken\n", (long long)good,
+               good == 1 ? " decodes" : "s decode", (long long)bad, bad == 1 ? "is" : "are");
     }
     return bad > 0 ? CLI_PROBLEMS : CLI_OK;
 }
@@ -94,7 +95,7 @@ static void print_split(const char *split, const csctrl_dataset *data,
         printf("  path         %s\n", info->path);
     printf("  images       %lld", (long long)info->count);
     if (info->skipped > 0)
-        printf(" (%lld broken ones left out)", (long long)info->skipped);
+        printf(" (%lld broken one%s left out)", (long long)info->skipped, cli_s(info->skipped));
     printf("\n  read as      %d x %d x %d\n", info->channels, info->size, info->size);
     printf("  fingerprint  %016llx\n", (unsigned long long)info->fingerprint);
     printf("  memory       %s\n", memory);

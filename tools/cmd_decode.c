@@ -106,7 +106,8 @@ static int decode_file(csctrl_model *model, int batch, const char *dir, const cl
     if (code != CLI_OK)
         cli_remove_made(dir, existing);
     else
-        printf("%s  %lld images of %d x %d\n", dir, (long long)z.shape[0], info.size, info.size);
+        printf("%s  %lld image%s of %d x %d\n", dir, (long long)z.shape[0], cli_s(z.shape[0]),
+               info.size, info.size);
     cli_tensor_free(&z);
     return code;
 }

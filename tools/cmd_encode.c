@@ -49,7 +49,8 @@ static int run_encode(const cli_args *args)
         if (status != CSCTRL_OK)
             code = cli_fail_status(status);
         else
-            printf("%s  %lld codes of %d features\n", out, (long long)count, info.features);
+            printf("%s  %lld code%s of %d feature%s\n", out, (long long)count, cli_s(count),
+                   info.features, cli_s(info.features));
     }
     cli_tensor_free(&z);
     csctrl_model_destroy(&model);

@@ -46,7 +46,7 @@ static void print_summary(const csctrl_model_info *m, const char *name)
            m->tied ? "shared" : "separate", (long long)m->step, m->backend);
     printf("  images      %d x %d x %d", m->channels, m->size, m->size);
     if (m->classes > 0)
-        printf(", %d classes", m->classes);
+        printf(", %d class%s", m->classes, m->classes == 1 ? "" : "es");
     printf("\n  features    %d\n", m->features);
     printf("  parameters  %lld (%s)\n", (long long)m->parameters, parameters);
     printf("  encode      %s MAC an image\n  decode      %s MAC an image\n", encode, decode);

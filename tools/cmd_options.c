@@ -28,12 +28,12 @@ static const char *type_name(csctrl_option_type type)
 /* What a value looks like: "integer 0..4096", "one of auto, cpu, ref". */
 static void domain_text(const csctrl_option *o, char *out, size_t size)
 {
-    size_t n = (size_t)snprintf(out, size, "%s", type_name(o->type));
+    const csctrl_option_type type = o->choices != NULL ? CSCTRL_OPTION_CHOICE : o->type;
+    size_t n = (size_t)snprintf(out, size, "%s", type_name(type));
 
-    if (o->type == CSCTRL_OPTION_INT || o->type == CSCTRL_OPTION_REAL ||
-        o->type == CSCTRL_OPTION_REALS) {
+    if (type == CSCTRL_OPTION_INT || type == CSCTRL_OPTION_REAL || type == CSCTRL_OPTION_REALS) {
         snprintf(out + n, size - n, " %.16g..%.16g", o->minimum, o->maximum);
-    } else if (o->type == CSCTRL_OPTION_CHOICE) {
+    } else if (type == CSCTRL_OPTION_CHOICE) {
         n += (size_t)snprintf(out + n, size - n, " ");
         for (const char *c = o->choices; *c != '\0' && n + 3 < size; c++) {
             out[n++] = *c == '|' ? ',' : *c;

@@ -90,7 +90,7 @@ static int draw(csctrl_model *model, const csctrl_subspaces *subspaces, const re
         if (status != CSCTRL_OK)
             code = cli_fail_status(status);
         else
-            printf("%s  %lld samples\n", out, (long long)r->count);
+            printf("%s  %lld sample%s\n", out, (long long)r->count, cli_s(r->count));
     }
     cli_tensor_free(&z);
     cli_tensor_free(&x);

@@ -206,13 +206,13 @@ static void print_side(const char *name, const side *s)
 
     printf("  %s  %s: ", name, s->path);
     if (s->set != NULL)
-        printf("%lld images", n);
+        printf("%lld image%s", n, cli_s(n));
     else if (n > 0)
-        printf("statistics of %lld images", n);
+        printf("statistics of %lld image%s", n, cli_s(n));
     else
         printf("statistics of images, it does not say how many");
     if (s->f.broken > 0)
-        printf(", %lld broken ones left out", (long long)s->f.broken);
+        printf(", %lld broken one%s left out", (long long)s->f.broken, cli_s(s->f.broken));
     if (s->set == NULL && recipe_of(s)[0] == '\0')
         printf("; their recipe is not known");
     printf("\n");

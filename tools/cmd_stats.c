@@ -23,7 +23,7 @@ static int compute(cli_scorer *scorer, const char *path, const char *out)
     }
     if (code == CLI_OK) {
         cli_scores_warn_few(path, f.count);
-        printf("%s  statistics of %lld images", out, (long long)f.count);
+        printf("%s  statistics of %lld image%s", out, (long long)f.count, cli_s(f.count));
         if (f.broken > 0)
             printf(" (%lld broken, left out)", (long long)f.broken);
         printf("\n  %s%s\n", scorer->recipe, scorer->info.pinned ? "" : ": not those of FID");

@@ -103,7 +103,7 @@ static int dispatch(int argc, char **argv)
 static void print_message(void *user, csctrl_log_level level, const char *message)
 {
     (void)user;
-    if (level >= CSCTRL_LOG_WARNING)
+    if (level >= CSCTRL_LOG_WARNING && cli_is_news(message))
         fprintf(stderr, "csctrl: warning: %s\n", message);
 }
 

@@ -88,7 +88,7 @@ int report_embed(report *r, const char *path);
 void report_figure(report *r);
 void report_caption(report *r, const char *format, ...) CLI_PRINTF(2, 3);
 
-/* --- report_chart.c */
+/* --- report_chart.c: x counts steps, so it is whole */
 typedef struct report_series {
     const char *name;
     const double *x, *y; /* NAN: no point there */
@@ -99,7 +99,8 @@ typedef struct report_chart {
     const char *title, *x_label, *y_label;
     const report_series *series;
     size_t count;
-    double mark; /* of x; NAN: none */
+    double mark; /* an x, drawn where the series go on behind it */
+    double most; /* that y can be; INFINITY: any */
 } report_chart;
 
 void report_draw(report *r, const report_chart *chart);

@@ -36,16 +36,29 @@ static axis axis_of(const report_chart *chart, bool vertical)
     if (!(a.low <= a.high))
         return (axis){0.0, 1.0, 0.2};
     if (a.high - a.low < 1e-9 * fmax(fabs(a.high), 1e-30)) {
-        const double margin = a.high != 0.0 ? 0.1 * fabs(a.high) : 1.0;
+        const double margin = vertical && a.high != 0.0 ? 0.1 * fabs(a.high) : 1.0;
         a.low -= margin;
         a.high += margin;
     }
     a.step = nice_step(a.high - a.low);
-    if (vertical) {
-        a.low = floor(a.low / a.step) * a.step;
-        a.high = ceil(a.high / a.step) * a.step;
+    if (!vertical) {
+        a.step = fmax(a.step, 1.0); /* there is no half step */
+        return a;
     }
+    a.low = floor(a.low / a.step) * a.step;
+    a.high = fmin(ceil(a.high / a.step) * a.step, chart->most);
     return a;
+}
+
+/* The last x of the chart, which an axis that was widened goes beyond. */
+static double last_x(const report_chart *chart)
+{
+    double last = -INFINITY;
+
+    for (size_t s = 0; s < chart->count; s++)
+        for (size_t i = 0; i < chart->series[s].count; i++)
+            last = fmax(last, chart->series[s].x[i]);
+    return last;
 }
 
 static double place_x(const axis *a, double x)
@@ -82,15 +95,17 @@ static void draw_axes(report *r, const axis *x, const axis *y)
     }
 }
 
+/* `upper` is drawn over another series and is dashed and thinner, so that one that lies exactly
+ * below it shows. */
 static void draw_series(report *r, const report_series *s, const axis *x, const axis *y,
-                        const char *colour, bool dashed)
+                        const char *colour, bool upper)
 {
     const size_t every = s->count / POINTS_MAX + 1;
     size_t drawn = 0;
     double last[2] = {0.0, 0.0};
 
-    report_raw(r, "<polyline fill=\"none\" stroke-width=\"1.6\" stroke=\"%s\"%s points=\"", colour,
-               dashed ? " stroke-dasharray=\"5 3\"" : "");
+    report_raw(r, "<polyline fill=\"none\" stroke-width=\"%s\" stroke=\"%s\"%s points=\"",
+               upper ? "1.4" : "2", colour, upper ? " stroke-dasharray=\"4 4\"" : "");
     for (size_t i = 0; i < s->count; i++) {
         if (!isfinite(s->y[i]) || (i % every != 0 && i + 1 != s->count))
             continue;
@@ -101,8 +116,8 @@ static void draw_series(report *r, const report_series *s, const axis *x, const 
     }
     report_raw(r, "\"/>");
     if (drawn > 0)
-        report_raw(r, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"%s\"/>", last[0], last[1],
-                   colour);
+        report_raw(r, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" fill=\"%s\"/>", last[0], last[1],
+                   upper ? "2.5" : "4", colour);
 }
 
 static void draw_names(report *r, const report_chart *chart, const char *const *colours)
@@ -140,7 +155,7 @@ void report_draw(report *r, const report_chart *chart)
     report_text(r, chart->title);
     report_raw(r, "\">");
     draw_axes(r, &x, &y);
-    if (chart->mark >= x.low && chart->mark < x.high)
+    if (chart->mark >= x.low && chart->mark < last_x(chart))
         report_raw(r,
                    "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"currentColor\" "
                    "stroke-dasharray=\"3 3\"/>",

@@ -275,7 +275,10 @@ int report_alone(report *r)
                    "Row l: the sparse codes of encoder layer l, and nothing else, given to the "
                    "decoder's layer l and decoded from there on; scaled by one number to the root "
                    "mean square of the codes that layer is given in the full decoder. %d held-out "
-                   "images, with the mean PSNR of each row.",
+                   "images, with the mean PSNR of each row. A row that is white on black has not "
+                   "failed to be drawn: the decoder's norms were fitted to the codes that the "
+                   "whole decoder makes, these are spread otherwise, and its closing tanh then "
+                   "saturates. The pictures are what was decoded, unscaled, as is the PSNR.",
                    n);
     report_section_end(r);
     cli_tensor_free(&x);

@@ -17,8 +17,9 @@ static void put_figures(report *r)
         report_raw(r, "<tr><td>");
         report_text(r, figure->label);
         if (isfinite(value))
-            report_raw(r, "</td><td>%.*f%s%s</td></tr>", figure->digits, value,
-                       figure->unit[0] != '\0' ? " " : "", figure->unit);
+            report_raw(r, "</td><td>%.*f%s%s</td></tr>", figure->digits,
+                       cli_plain_zero(value, figure->digits), figure->unit[0] != '\0' ? " " : "",
+                       figure->unit);
         else
             report_raw(r, "</td><td>not defined</td></tr>");
     }

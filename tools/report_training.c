@@ -70,12 +70,13 @@ static char *metrics_path(const char *run)
 static void draw(report *r, const table *t, const char *title, const char *unit, const int *columns,
                  const char *const *names, size_t count)
 {
+    const double most = columns[0] == COSINE ? 1.0 : INFINITY;
     report_series series[2];
 
     for (size_t i = 0; i < count; i++)
         series[i] = (report_series){names[i], t->column[STEP], t->column[columns[i]], t->rows};
-    report_draw(
-        r, &(report_chart){title, "step (batches)", unit, series, count, (double)r->info.step});
+    report_draw(r, &(report_chart){title, "step (batches)", unit, series, count,
+                                   (double)r->info.step, most});
 }
 
 static void draw_all(report *r, const table *t)
@@ -92,12 +93,13 @@ static void draw_all(report *r, const table *t)
     report_raw(r, "</div>");
     report_caption(
         r,
-        "From metrics.jsonl, %zu logged steps. PSNR and cosine: means over at most %lld held-out "
+        "From metrics.jsonl, %zu logged step%s. PSNR and cosine: means over at most %lld held-out "
         "images, "
         "where they were measured. Objective: its value on the training batch at the encoder's "
         "move, which raises it, and at the decoder's, which lowers it. A dashed line marks the "
         "step of the model that this report is about, where the run went on.",
-        t->rows, (long long)csctrl_config_int(r->config, "train.eval_images"));
+        t->rows, t->rows == 1 ? "" : "s",
+        (long long)csctrl_config_int(r->config, "train.eval_images"));
 }
 
 int report_training(report *r)

@@ -121,8 +121,8 @@ int study_read(csctrl_dataset *data, int64_t count, int64_t *next, csctrl_tensor
             good++;
         else if (!cli_is_broken(status))
             return cli_fail_status(status);
-        else if (!cli_is_muted())
-            fprintf(stderr, "csctrl: warning: left out: %s\n", csctrl_last_error());
+        else
+            cli_warn_left_out();
     }
     x->shape[0] = good;
     return CLI_OK;

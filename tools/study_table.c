@@ -81,7 +81,7 @@ static void print_cell(FILE *file, const json_t *value, int digits)
     if (json_is_integer(value))
         fprintf(file, " %lld |", (long long)json_integer_value(value));
     else if (json_is_real(value))
-        fprintf(file, " %.*f |", digits, json_real_value(value));
+        fprintf(file, " %.*f |", digits, cli_plain_zero(json_real_value(value), digits));
     else
         fprintf(file, " %s |", json_is_string(value) ? json_string_value(value) : "-");
 }

@@ -37,9 +37,10 @@ typedef struct csctrl_option {
     csctrl_option_type type;
     const char *default_text; /**< as a user would write it */
     double minimum, maximum;  /**< range of INT, REAL and each of REALS */
-    const char *choices;      /**< CHOICE: words separated by '|'; otherwise NULL */
-    const char *unit;         /**< "" when dimensionless */
-    const char *help;         /**< one sentence */
+    const char *choices; /**< CHOICE: words separated by '|'; INT: all its numbers, so, or NULL;
+                            otherwise NULL */
+    const char *unit;    /**< "" when dimensionless */
+    const char *help;    /**< one sentence */
 } csctrl_option;
 
 /** Number of options. Threading: any thread. Allocates: nothing. */

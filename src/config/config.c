@@ -148,7 +148,8 @@ static bool is_its_end(const char *word, const char *known)
 }
 
 /* The known key that is fewest edits away; a right name in the wrong section is one edit, and so is
- * the end of a name for the whole. */
+ * the end of a name for the whole. Of two the longer: letters are left out more often than added.
+ * NULL when the nearest is as many edits away as the name has letters. */
 static const char *nearest_key(const char *key)
 {
     const char *best = NULL;
@@ -161,23 +162,46 @@ static const char *nearest_key(const char *key)
                                 ? 1
                                 : ct_edit_distance(last_part(key), last_part(known)) + 1;
         const size_t distance = whole < part ? whole : part;
-        if (distance < least) {
+        if (distance < least || (distance == least && strlen(known) > strlen(best))) {
             least = distance;
             best = known;
         }
     }
-    return best;
+    return least < strlen(last_part(key)) ? best : NULL;
+}
+
+/* The first key of the section of this name, NULL where there is none. */
+static const char *key_in_section(const char *name)
+{
+    const size_t n = strlen(name);
+
+    for (size_t i = 0; i < csctrl_option_count(); i++) {
+        const char *known = csctrl_option_at(i)->key;
+        if (strncmp(known, name, n) == 0 && known[n] == '.')
+            return known;
+    }
+    return NULL;
+}
+
+static csctrl_status fail_key(const char *key)
+{
+    const char *inside = key_in_section(key), *near = nearest_key(key);
+    char shown[64];
+
+    ct_config_shown(key, shown);
+    if (inside != NULL)
+        return ct_fail(CSCTRL_E_CONFIG, "%s is a section: expected a key in it, such as %s", shown,
+                       inside);
+    if (near == NULL)
+        return ct_fail(CSCTRL_E_CONFIG, "unknown key \"%s\"; no known one is near it", shown);
+    return ct_fail(CSCTRL_E_CONFIG, "unknown key \"%s\"; the nearest known one is %s", shown, near);
 }
 
 csctrl_status csctrl_config_set(csctrl_config *config, const char *key, const char *text)
 {
     const csctrl_option *option = csctrl_option_find(key);
-    char shown[64];
 
-    if (option == NULL)
-        return ct_fail(CSCTRL_E_CONFIG, "unknown key \"%s\"; the nearest known one is %s",
-                       ct_config_shown(key, shown), nearest_key(key));
-    return set_option(config, option, text);
+    return option != NULL ? set_option(config, option, text) : fail_key(key);
 }
 
 csctrl_status csctrl_config_assign(csctrl_config *config, const char *assignment)

@@ -75,6 +75,32 @@ static csctrl_status read_bool(const csctrl_option *option, const char *text, ct
     return CSCTRL_OK;
 }
 
+/* A word that ends in ":N" stands for all with a number there. */
+static bool is_choice(const char *word, size_t size, const char *text)
+{
+    const size_t length = strlen(text);
+
+    if (size > 2 && memcmp(word + size - 2, ":N", 2) == 0)
+        return length >= size && memcmp(word, text, size - 1) == 0 &&
+               strspn(text + size - 1, "0123456789") == length - size + 1;
+    return size == length && memcmp(word, text, size) == 0;
+}
+
+static csctrl_status check_choice(const csctrl_option *option, const char *text)
+{
+    char expected[256];
+
+    for (const char *word = option->choices; word != NULL;) {
+        const char *bar = strchr(word, '|');
+        const size_t size = bar != NULL ? (size_t)(bar - word) : strlen(word);
+        if (is_choice(word, size, text))
+            return CSCTRL_OK;
+        word = bar != NULL ? bar + 1 : NULL;
+    }
+    snprintf(expected, sizeof expected, "one of %s", option->choices);
+    return fail_value(option, expected, text);
+}
+
 static csctrl_status read_int(const csctrl_option *option, const char *text, ct_value *v,
                               ct_strbuf *canonical)
 {
@@ -87,8 +113,12 @@ static csctrl_status read_int(const csctrl_option *option, const char *text, ct_
                  option->maximum);
         return fail_value(option, expected, text);
     }
+    char plain[32]; /* without a plus sign or zeros before it */
+    snprintf(plain, sizeof plain, "%lld", number);
+    if (option->choices != NULL)
+        CT_TRY(check_choice(option, plain));
     v->integer = number;
-    ct_strbuf_add(canonical, "%lld", number);
+    ct_strbuf_add(canonical, "%s", plain);
     return CSCTRL_OK;
 }
 
@@ -168,6 +198,11 @@ static csctrl_status read_list(const csctrl_option *option, const char *text, ct
         copy[length - 1] = '\0';
         items = copy + 1;
     }
+    if (items != copy && *ct_trim(items) == '\0') {
+        status = ct_fail(CSCTRL_E_CONFIG, "%s: expected one value or more, found an empty list",
+                         option->key);
+        goto done;
+    }
     CT_GOTO(status, read_items(option, items, v));
     for (size_t i = 0; i < v->count; i++) {
         char number[32];
@@ -184,33 +219,13 @@ done:
     return status;
 }
 
-/* A word that ends in ":N" stands for all with a number there. */
-static bool is_choice(const char *word, size_t size, const char *text)
-{
-    const size_t length = strlen(text);
-
-    if (size > 2 && memcmp(word + size - 2, ":N", 2) == 0)
-        return length >= size && memcmp(word, text, size - 1) == 0 &&
-               strspn(text + size - 1, "0123456789") == length - size + 1;
-    return size == length && memcmp(word, text, size) == 0;
-}
-
 static csctrl_status read_choice(const csctrl_option *option, const char *text, ct_value *v,
                                  ct_strbuf *canonical)
 {
     (void)v;
-    for (const char *word = option->choices; word != NULL;) {
-        const char *bar = strchr(word, '|');
-        const size_t size = bar != NULL ? (size_t)(bar - word) : strlen(word);
-        if (is_choice(word, size, text)) {
-            ct_strbuf_add(canonical, "%s", text);
-            return CSCTRL_OK;
-        }
-        word = bar != NULL ? bar + 1 : NULL;
-    }
-    char expected[256];
-    snprintf(expected, sizeof expected, "one of %s", option->choices);
-    return fail_value(option, expected, text);
+    CT_TRY(check_choice(option, text));
+    ct_strbuf_add(canonical, "%s", text);
+    return CSCTRL_OK;
 }
 
 /* Length of the UTF-8 character at `s`, 0 when it is none (overlong, surrogate, cut). */

@@ -198,8 +198,6 @@ csctrl_status csctrl_dataset_open(csctrl_dataset **out, const csctrl_config *con
     *out = NULL;
     if (split != CSCTRL_SPLIT_TRAIN && split != CSCTRL_SPLIT_TEST)
         return ct_fail(CSCTRL_E_INVALID, "expected split 0 or 1, found %d", (int)split);
-    if (channels != 1 && channels != 3)
-        return ct_fail(CSCTRL_E_CONFIG, "data.channels: expected 1 or 3, found %d", channels);
     set = ct_calloc(1, sizeof *set);
     if (set == NULL)
         return CSCTRL_E_NOMEM;

@@ -78,6 +78,20 @@ static csctrl_status detect(const char *path, open_fn *open)
     return CSCTRL_OK;
 }
 
+/* The path must be there; the key that it comes from is where it is mended. */
+static csctrl_status check_path(const ct_source_request *request)
+{
+    const char *own = csctrl_config_text(request->config, "data.path");
+    const char *key = strcmp(request->path, own) == 0 ? "data.path" : "data.test_path";
+    int64_t bytes;
+    const csctrl_status status = ct_fs_size(request->path, &bytes);
+
+    if (status != CSCTRL_E_NOT_FOUND)
+        return status;
+    return ct_fail(status, "%s: %s does not exist; set %s to where the data set is", key,
+                   request->path, key);
+}
+
 static csctrl_status choose(const ct_source_request *request, open_fn *open)
 {
     static const struct {
@@ -90,14 +104,13 @@ static csctrl_status choose(const ct_source_request *request, open_fn *open)
         {"folder", ct_folder_open, ct_archive_open},
     };
     const char *kind = csctrl_config_text(request->config, "data.kind");
-    int64_t bytes;
 
     if (kind != NULL && strcmp(kind, "synthetic") == 0) {
         *open = ct_synthetic_open;
         return CSCTRL_OK;
     }
     if (request->path[0] != '\0')
-        CT_TRY(ct_fs_size(request->path, &bytes)); /* names the path when it does not exist */
+        CT_TRY(check_path(request));
     for (size_t i = 0; kind != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kind, kinds[i].kind) != 0)
             continue;

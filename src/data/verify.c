@@ -80,12 +80,9 @@ csctrl_status csctrl_dataset_verify(const csctrl_config *config, csctrl_broken_f
                                     void *user, int64_t *good, int64_t *bad)
 {
     const char *test_path = csctrl_config_text(config, "data.test_path");
-    const int channels = (int)csctrl_config_int(config, "data.channels");
     tally t = {.broken = broken, .user = user};
 
     *good = *bad = 0;
-    if (channels != 1 && channels != 3)
-        return ct_fail(CSCTRL_E_CONFIG, "data.channels: expected 1 or 3, found %d", channels);
     CT_TRY(verify_path(config, csctrl_config_text(config, "data.path"), &t));
     if (test_path[0] != '\0' && strcmp(csctrl_config_text(config, "data.kind"), "synthetic") != 0)
         CT_TRY(verify_path(config, test_path, &t));

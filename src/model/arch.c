@@ -122,9 +122,6 @@ csctrl_status ct_arch_read(ct_arch *arch, const csctrl_config *config)
     };
     if (arch->kind == CT_ARCH_GENERIC)
         arch->tied = false;
-    if (arch->channels != 1 && arch->channels != 3)
-        return ct_fail(CSCTRL_E_CONFIG, "data.channels: expected 1 (grey) or 3 (colour), found %d",
-                       arch->channels);
     CT_TRY(read_layers(arch, csctrl_config_text(config, "model.layers")));
     CT_TRY(read_reals(arch, config, "model.steps", steps));
     CT_TRY(read_reals(arch, config, "model.lambda", lambda));

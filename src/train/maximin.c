@@ -35,10 +35,12 @@ static csctrl_status declare_goal(ct_game *game)
         csctrl_config_reals(m->config, "game.decoder_layer_weight", weight, CSCTRL_MAX_LAYERS);
 
     if (count != 1 && count != (size_t)depth - 1)
-        return ct_fail(CSCTRL_E_CONFIG,
-                       "game.decoder_layer_weight: expected one value or %d (one a layer but the "
-                       "last, which has game.decoder_sample_weight), found %zu",
-                       depth - 1, count);
+        return ct_fail(
+            CSCTRL_E_CONFIG,
+            "game.decoder_layer_weight: expected one value, or %d value%s for a net of %d "
+            "layers (one a layer but the last, which has game.decoder_sample_weight), "
+            "found %zu",
+            depth - 1, depth == 2 ? "" : "s", depth, count);
     for (int l = 0; l + 1 < depth; l++) {
         const ct_geom *g = &m->layers[l].conv.geom;
         game->goal.weight[l] =

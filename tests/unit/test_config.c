@@ -42,7 +42,8 @@ static void test_table_is_sound(void **state)
         assert_true(dot == NULL || strchr(dot + 1, '.') == NULL);
         assert_non_null(o->unit);
         assert_true(strlen(o->help) > 10 && o->help[strlen(o->help) - 1] == '.');
-        assert_true((o->type == CSCTRL_OPTION_CHOICE) == (o->choices != NULL));
+        assert_true((o->type == CSCTRL_OPTION_CHOICE) == (o->choices != NULL) ||
+                    o->type == CSCTRL_OPTION_INT);
         assert_true(o->minimum <= o->maximum);
     }
 }
@@ -109,6 +110,18 @@ static void test_int(void **state)
     expect_ok(csctrl_config_set(config, "seed", "9007199254740991"));
     assert_true(csctrl_config_int(config, "seed") == INT64_C(9007199254740991));
     expect_fail(csctrl_config_set(config, "seed", "9007199254740992"), CSCTRL_E_CONFIG, "seed");
+}
+
+/* A whole number within the range that is none of those taken. */
+static void test_int_of_few(void **state)
+{
+    csctrl_config *config = *state;
+
+    expect_ok(csctrl_config_set(config, "data.channels", "+03"));
+    expect_text(config, "data.channels", "3");
+    expect_fail(csctrl_config_set(config, "data.channels", "2"), CSCTRL_E_CONFIG,
+                "data.channels: expected one of 1|3, found \"2\"");
+    assert_int_equal(csctrl_config_int(config, "data.channels"), 3);
 }
 
 static void test_real(void **state)
@@ -178,6 +191,8 @@ static void test_bools(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         expect_fail(csctrl_config_set(config, "model.nonneg", bad[i]), CSCTRL_E_CONFIG,
                     "model.nonneg: expected");
+    expect_fail(csctrl_config_set(config, "model.nonneg", "[ ]"), CSCTRL_E_CONFIG,
+                "model.nonneg: expected one value or more, found an empty list");
     expect_text(config, "model.nonneg", "false");
     /* No other type answers. */
     assert_int_equal(csctrl_config_bools(config, "model.tied", values, 4), 0);
@@ -232,13 +247,26 @@ static void test_unknown_keys_are_suggested(void **state)
                                     {"sed", "seed"},
                                     {"lr", "optim.encoder_lr"},
                                     {"optim.lr", "optim.encoder_lr"},
-                                    {"train.batchs", "train.batch"}};
+                                    {"train.batchs", "train.batches"},
+                                    {"train.bach", "train.batch"}};
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char part[96];
         snprintf(part, sizeof part, "unknown key \"%s\"; the nearest known one is %s", cases[i][0],
                  cases[i][1]);
         expect_fail(csctrl_config_set(*state, cases[i][0], "1"), CSCTRL_E_CONFIG, part);
+    }
+}
+
+static void test_sections_and_far_keys_suggest_no_key(void **state)
+{
+    expect_fail(csctrl_config_set(*state, "data", "3"), CSCTRL_E_CONFIG,
+                "data is a section: expected a key in it, such as data.kind");
+    const char *const far[] = {"", "q", "zzz", "data.", "data.zz"};
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        char whole[64];
+        snprintf(whole, sizeof whole, "unknown key \"%s\"; no known one is near it", far[i]);
+        expect_fail(csctrl_config_set(*state, far[i], "3"), CSCTRL_E_CONFIG, whole);
     }
 }
 
@@ -358,12 +386,14 @@ int main(void)
         CASE(test_defaults_are_valid_and_canonical),
         CASE(test_bool),
         CASE(test_int),
+        CASE(test_int_of_few),
         CASE(test_real),
         CASE(test_reals),
         CASE(test_bools),
         CASE(test_choice),
         CASE(test_string),
         CASE(test_unknown_keys_are_suggested),
+        CASE(test_sections_and_far_keys_suggest_no_key),
         CASE(test_long_values_are_cut_in_messages),
         CASE(test_assign),
         CASE(test_wrong_type_gives_nothing),

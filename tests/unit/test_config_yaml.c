@@ -107,7 +107,8 @@ static const char *const refusals[][2] = {
     {"model:\n  lambda: [1, [2]]\n", "a.yaml:2: expected a list of single values"},
     {"model:\n  lambda: ['1,2']\n", "a.yaml:2: expected a list of single values"},
     {"model:\n  lambda: [1, {a: 2}]\n", "a.yaml:2: expected a list of single values"},
-    {"model:\n  lambda: []\n", "a.yaml:2: model.lambda: expected a number"},
+    {"model:\n  lambda: []\n",
+     "a.yaml:2: model.lambda: expected one value or more, found an empty list"},
     {"[1, 2]\n", "a.yaml:1: expected a mapping of keys"},
     {"just text\n", "a.yaml:1: expected a mapping of keys"},
     {"[a]: 1\n", "a.yaml:1: expected a key"},
@@ -223,7 +224,7 @@ static void set_random(csctrl_config *config, const csctrl_option *o, const ct_r
     const double u = ct_rng_uniform(rng, i), real = o->minimum + u * (o->maximum - o->minimum);
     char text[128], number[32];
 
-    switch (o->type) {
+    switch (o->choices != NULL ? CSCTRL_OPTION_CHOICE : o->type) {
     case CSCTRL_OPTION_BOOL:
         snprintf(text, sizeof text, "%s", u < 0.5 ? "true" : "false");
         break;

@@ -12,6 +12,7 @@ done
 expect 0 study unseen tiny.yaml --out unseen --unseen photos --set train.batches=2 \
     --set data.holdout=0.5 --set eval.components=2 --set train.tensorboard=false
 grep -q '^csctrl: warning: left out: .*photos/a/.*\.png' err || fail 'the broken images are not named'
+[ -z "$(sort err | uniq -d)" ] || fail 'a broken image is named twice'
 grep -q '^| photos | unseen | [1-9]' unseen/table.md || fail 'no row of the photos'
 exists unseen/picture.png
 # How a run was watched says nothing of its result.
