@@ -116,7 +116,7 @@ sed 's|^data: .*|data: {kind: folder, path: set/train, test_path: set/test, size
 "$program" train set.yaml --out set-run --quiet --set eval.count=1000
 "$program" eval set-run --inception named.safetensors --set eval.count=1000 -o broken.json >out 2>err
 cat out
-grep -q '^  1 broken ones left out$' out && [ "$(key broken.json reconstructions broken)" = 1 ] ||
+grep -q '^  1 broken one left out$' out && [ "$(key broken.json reconstructions broken)" = 1 ] ||
     fail "the broken image is not counted"
 
 echo "== other data or other counts do not pass for the run's own"
