@@ -33,7 +33,7 @@ static void domain_text(const csctrl_option *o, char *out, size_t size)
 
     if (type == CSCTRL_OPTION_INT || type == CSCTRL_OPTION_REAL || type == CSCTRL_OPTION_REALS) {
         snprintf(out + n, size - n, " %.16g..%.16g", o->minimum, o->maximum);
-    } else if (type == CSCTRL_OPTION_CHOICE) {
+    } else if (o->choices != NULL) {
         n += (size_t)snprintf(out + n, size - n, " ");
         for (const char *c = o->choices; *c != '\0' && n + 3 < size; c++) {
             out[n++] = *c == '|' ? ',' : *c;

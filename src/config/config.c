@@ -162,7 +162,8 @@ static const char *nearest_key(const char *key)
                                 ? 1
                                 : ct_edit_distance(last_part(key), last_part(known)) + 1;
         const size_t distance = whole < part ? whole : part;
-        if (distance < least || (distance == least && strlen(known) > strlen(best))) {
+        if (distance < least ||
+            (best != NULL && distance == least && strlen(known) > strlen(best))) {
             least = distance;
             best = known;
         }
