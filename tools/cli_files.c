@@ -107,7 +107,10 @@ int cli_check_out_file(const char *path, bool force)
 
 int cli_write_atomic(const char *path, const char *text, size_t size)
 {
-    char *fresh = cli_format("%s.new", path);
+    struct stat st;
+    /* A link or a device is written to, not replaced by a file. */
+    const bool in_place = lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    char *fresh = cli_format(in_place ? "%s" : "%s.new", path);
 
     if (fresh == NULL)
         return cli_fail_memory();
@@ -119,11 +122,11 @@ int cli_write_atomic(const char *path, const char *text, size_t size)
         error = errno;
         written = false;
     }
-    if (written && rename(fresh, path) != 0) {
+    if (written && !in_place && rename(fresh, path) != 0) {
         error = errno;
         written = false;
     }
-    if (!written && file != NULL)
+    if (!written && !in_place && file != NULL)
         (void)unlink(fresh);
     free(fresh);
     return written ? CLI_OK : cli_fail(CLI_USAGE, "cannot write %s: %s", path, strerror(error));

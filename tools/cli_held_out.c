@@ -3,7 +3,6 @@
  */
 #include "cli.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,8 +67,8 @@ static bool is_same_path(const char *a, const char *b)
     return same;
 }
 
-/* Has the set that `now` names no test split? The run's own division is opened: that of `now` may
- * leave a part without any image. What cannot be opened is left to who needs it. */
+/* Has the set that `now` names no test split? The training part of the run's own division is
+ * opened: it alone always has images. What cannot be opened is left to who needs it. */
 static bool is_divided(const csctrl_config *own, const csctrl_config *now)
 {
     csctrl_config *config = NULL;
@@ -80,7 +79,7 @@ static bool is_divided(const csctrl_config *own, const csctrl_config *now)
     for (int i = 1; i < DIVIDING_COUNT && status == CSCTRL_OK; i++) /* but for data.test_path */
         status = csctrl_config_set(config, dividing[i], csctrl_config_text(own, dividing[i]));
     if (status == CSCTRL_OK)
-        status = csctrl_dataset_open(&data, config, CSCTRL_SPLIT_TEST);
+        status = csctrl_dataset_open(&data, config, CSCTRL_SPLIT_TRAIN);
     if (status == CSCTRL_OK)
         csctrl_dataset_get_info(data, &info);
     csctrl_dataset_close(&data);

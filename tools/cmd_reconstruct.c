@@ -53,27 +53,40 @@ static char **make_stems(char *const *paths, int count)
     return stems;
 }
 
-/* Pictures that lie where theirs go could be replaced by them; --force is no leave for that. */
-static int spare_inputs(char *const *paths, int count, const char *dir)
+/* Whether `path` is one of the files `inputs`. */
+static bool is_among(const struct stat *inputs, int count, const char *path)
 {
-    struct stat out, in;
+    struct stat out;
+    bool found = false;
 
-    for (int i = 0; i < count && stat(dir, &out) == 0; i++) {
-        const char *dot = strrchr(paths[i], '.'), *slash = strrchr(paths[i], '/');
-        char *folder = slash != NULL ? cli_format("%.*s/", (int)(slash - paths[i]), paths[i])
-                                     : cli_format(".");
-        if (folder == NULL)
-            return cli_fail_memory();
-        const bool same =
-            stat(folder, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
-        free(folder);
-        if (same && dot != NULL && strcmp(dot, ".png") == 0)
-            return cli_fail(CLI_USAGE,
-                            "reconstruct: %s lies in the output directory, where a regeneration "
-                            "could replace it; choose another -o DIR",
-                            paths[i]);
+    if (stat(path, &out) != 0)
+        return false;
+    for (int i = 0; i < count && !found; i++)
+        found = inputs[i].st_ino == out.st_ino && inputs[i].st_dev == out.st_dev;
+    return found;
+}
+
+/* No regeneration replaces one of the images; --force is no leave for that. */
+static int spare_inputs(char *const *paths, char *const *stems, int count, const char *dir)
+{
+    struct stat *inputs = calloc((size_t)count, sizeof *inputs);
+    int code = inputs != NULL ? CLI_OK : cli_fail_memory();
+
+    for (int i = 0; i < count && code == CLI_OK; i++)
+        (void)stat(paths[i], &inputs[i]); /* all 0 is no file; reading it says what is wrong */
+    for (int i = 0; i < 2 * count && code == CLI_OK; i++) {
+        char *path = cli_format("%s/%s%s.png", dir, stems[i / 2], i % 2 == 1 ? "-pair" : "");
+        if (path == NULL)
+            code = cli_fail_memory();
+        else if (is_among(inputs, count, path))
+            code = cli_fail(CLI_USAGE,
+                            "reconstruct: %s is one of the images and would be replaced; choose "
+                            "another -o DIR",
+                            path);
+        free(path);
     }
-    return CLI_OK;
+    free(inputs);
+    return code;
 }
 
 static csctrl_tensor image_of(const csctrl_tensor *batch, int64_t index)
@@ -170,7 +183,7 @@ static int reconstruct(csctrl_model *model, int batch, const char *dir, const cl
     const size_t existing = cli_existing_part(dir);
     char **stems = make_stems(paths, count);
     json_t *list = cli_given(args, "json") ? json_array() : NULL;
-    int code = stems != NULL ? spare_inputs(paths, count, dir) : cli_fail_memory();
+    int code = stems != NULL ? spare_inputs(paths, stems, count, dir) : cli_fail_memory();
 
     if (code == CLI_OK)
         code = cli_check_out_dir(dir, cli_given(args, "force"));

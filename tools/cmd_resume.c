@@ -32,7 +32,11 @@ static bool says_finished(csctrl_trainer *trainer, const cli_progress *progress)
 static bool makes_another_run(const char *set)
 {
     static const char *const keys[] = {"seed=", "data.", "model.", "objective.", "game."};
+    static const char *const harmless[] = {"data.path=", "data.loader_threads=", "data.prefetch="};
 
+    for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
+        if (strncmp(set, harmless[i], strlen(harmless[i])) == 0)
+            return false;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strncmp(set, keys[i], strlen(keys[i])) == 0)
             return true;

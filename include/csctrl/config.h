@@ -37,8 +37,8 @@ typedef struct csctrl_option {
     csctrl_option_type type;
     const char *default_text; /**< as a user would write it */
     double minimum, maximum;  /**< range of INT, REAL and each of REALS */
-    const char *choices; /**< CHOICE: words separated by '|'; INT: all its numbers, so, or NULL;
-                            otherwise NULL */
+    const char *choices; /**< CHOICE: words separated by '|'; INT: the only numbers allowed, in the
+                            same form, or NULL for the whole range; otherwise NULL */
     const char *unit;    /**< "" when dimensionless */
     const char *help;    /**< one sentence */
 } csctrl_option;

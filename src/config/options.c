@@ -152,7 +152,8 @@ static const csctrl_option table[] = {
          "Learning rate at the end of linear or cosine, as a share of the full one."),
     REAL("optim.encoder_span", "1", 0, 1, "",
          "Share of the run in which the encoder moves: its learning rate goes through the schedule "
-         "within it and is 0 afterwards, where the decoder catches up."),
+         "within it and is 0 afterwards, where the decoder catches up. A resumed run with more "
+         "batches has a longer share."),
     REAL("optim.clip", "0", 0, 1e12, "",
          "Each player's gradient is scaled down to this l2 norm; 0 is off."),
     REAL("optim.ema", "0", 0, 0.999999, "",

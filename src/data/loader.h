@@ -25,7 +25,8 @@ typedef struct ct_loader_options {
     int64_t start; /* first batch to give: 0, or the step to resume at */
 } ct_loader_options;
 
-/* E_CONFIG when the data set has fewer images than one batch. */
+/* E_CONFIG when the data set has fewer images than one batch; E_INVALID for options out of range.
+ */
 csctrl_status ct_loader_expect(const csctrl_dataset *dataset, const ct_loader_options *options);
 
 /* Borrows the data set. E_CONFIG as above. */

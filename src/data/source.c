@@ -88,8 +88,7 @@ static csctrl_status check_path(const ct_source_request *request)
 
     if (status != CSCTRL_E_NOT_FOUND)
         return status;
-    return ct_fail(status, "%s: %s does not exist; set %s to where the data set is", key,
-                   request->path, key);
+    return ct_fail(status, "%s does not exist; %s says where the data set is", request->path, key);
 }
 
 static csctrl_status choose(const ct_source_request *request, open_fn *open)

@@ -169,7 +169,8 @@ double ct_schedule(const csctrl_config *config, int64_t step, int64_t steps)
 double ct_encoder_schedule(const csctrl_config *config, int64_t step, int64_t steps)
 {
     const double span = csctrl_config_real(config, "optim.encoder_span");
-    const int64_t moving = (int64_t)ceil(span * (double)steps);
+    /* 0.28 * 100 is a little more than 28 */
+    const int64_t moving = (int64_t)ceil(span * (double)steps - 1e-6);
 
     return step < moving ? ct_schedule(config, step, moving) : 0.0;
 }

@@ -202,7 +202,7 @@ static void test_file_errors(void **state)
     expect_open_fail(config_at(state, "empty", "data.kind=cifar100", NULL), CSCTRL_E_FORMAT,
                      "expected train.bin and test.bin");
     expect_open_fail(config_at(state, "missing", "data.kind=cifar10", NULL), CSCTRL_E_NOT_FOUND,
-                     "missing does not exist; set data.path to where");
+                     "missing does not exist; data.path says where");
     put_file(state, "set/data_batch_1.bin", data, size + 0);
     put_file(state, "set/data_batch_2.bin", data, size - 3000);
     expect_open_fail(config_at(state, "set", NULL), CSCTRL_E_FORMAT,

@@ -87,6 +87,10 @@ static void test_encoder_span(void **state)
     expect_shares_of(ct_encoder_schedule, config_make("optim.encoder_span=0", NULL), 2, none, 2);
     expect_shares_of(ct_encoder_schedule,
                      config_make("optim.warmup=2", "optim.encoder_span=0.5", NULL), 4, warm, 4);
+    csctrl_config *config = config_make("optim.encoder_span=0.28", NULL);
+    assert_true(ct_encoder_schedule(config, 27, 100) == 1.0);
+    assert_true(ct_encoder_schedule(config, 28, 100) == 0.0);
+    csctrl_config_destroy(&config);
 }
 
 int main(void)

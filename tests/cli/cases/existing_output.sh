@@ -19,9 +19,12 @@ same pics/square.png square.png
 expect 0 reconstruct empty square.png -o pics --force
 cmp -s pics/square.png square.png && fail '--force wrote nothing'
 cp square.png pics/square.png
-complains 2 'pics/square\.png lies in the output directory' \
+complains 2 'pics/square\.png is one of the images' \
     reconstruct empty pics/square.png -o pics --force
-complains 2 'square\.png lies in the output directory' reconstruct empty square.png -o . --force
+complains 2 'square\.png is one of the images' reconstruct empty square.png -o . --force
+mkdir links
+ln -s ../pics/square.png links/square.png
+complains 2 'pics/square\.png is one of the images' reconstruct empty links/square.png -o pics --force
 same pics/square.png square.png
 echo precious >codes.npy
 complains 2 'codes\.npy exists' encode empty square.png -o codes.npy

@@ -51,6 +51,12 @@ expect 0 train tiny.yaml --out all $common --set data.path=photos --set data.tes
 complains 2 'all was trained with data\.test_path=other, found data\.test_path=: photos has no test' \
     eval all --data photos
 
+# shellcheck disable=SC2086
+expect 0 train tiny.yaml --out whole $common --set data.path=photos --set data.test_path=other \
+    --set data.holdout=0
+complains 2 'whole was trained with data\.test_path=other, found data\.test_path=: photos has no test' \
+    eval whole --data photos --set data.holdout=0.4
+
 # It is the checkpoint that counts: a resume that was killed at once has changed the run's config.
 sed -i 's/^seed: 0$/seed: 9/' run/config.yaml
 complains 2 "found seed=9: $among" eval run --set seed=9

@@ -37,6 +37,9 @@ mpirun -n 2 "$program" train tiny.yaml --set train.batch=15 --out odd >out 2>err
     fail 'a batch that cannot be shared'
 grep -q '^csctrl: train.batch: expected a multiple of the 2 ranks' err || fail 'a batch that cannot be shared: no reason given'
 missing odd
+mpirun -n 3 "$program" train tiny.yaml --set train.batch=2 --out odd >out 2>err &&
+    fail 'a batch smaller than the ranks'
+grep -q '^csctrl: train.batch: expected a multiple of the 3 ranks' err || fail 'a batch smaller than the ranks: no reason given'
 expect 2 train tiny.yaml --nproc 2 --out runs/tiny-1
 grep -q '^csctrl: .*runs/tiny-1' err || fail "$last: no reason given"
 complains 2 'nproc: expected a whole number' train tiny.yaml --nproc none

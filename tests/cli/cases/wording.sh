@@ -34,15 +34,15 @@ complains 2 '^csctrl: images is a directory: expected image files, such as image
 complains 2 'such as images/\*\.png$' reconstruct run images/ -o no
 missing no no.npy
 
-complains 2 '^csctrl: data\.path: gone does not exist; set data\.path ' data info tiny.yaml --set data.kind=auto --set data.path=gone
-complains 2 '^csctrl: data\.path: data/cifar10 does not exist' data info cifar10
-complains 2 '^csctrl: data\.path: gone does not exist' train tiny.yaml --out no --set data.kind=folder --set data.path=gone
+complains 2 '^csctrl: gone does not exist; data\.path says where' data info tiny.yaml --set data.kind=auto --set data.path=gone
+complains 2 '^csctrl: data/cifar10 does not exist; data\.path says where' data info cifar10
+complains 2 '^csctrl: gone does not exist; data\.path says where' train tiny.yaml --out no --set data.kind=folder --set data.path=gone
 mkdir -p set/a set/b
 for i in 1 2 3 4; do
     cp one.png set/a/$i.png
     cp one.png set/b/$i.png
 done
-complains 2 '^csctrl: data\.test_path: gone does not exist; set data\.test_path ' data info set --set data.test_path=gone
+complains 2 '^csctrl: gone does not exist; data\.test_path says where' data info set --set data.test_path=gone
 missing no
 
 complains 2 'one value, or 1 value for a net of 2 layers \(.*\), found 3$' train tiny.yaml --out no \
