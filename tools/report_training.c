@@ -98,7 +98,7 @@ static void draw_all(report *r, const table *t)
         "where they were measured. Objective: its value on the training batch at the encoder's "
         "move, which raises it, and at the decoder's, which lowers it. A dashed line marks the "
         "step of the model that this report is about, where the run went on.",
-        t->rows, t->rows == 1 ? "" : "s",
+        t->rows, cli_s((int64_t)t->rows),
         (long long)csctrl_config_int(r->config, "train.eval_images"));
 }
 

@@ -41,8 +41,7 @@ static const csctrl_option table[] = {
     CHOICE("device", "auto", "auto|cpu|ref|cuda|cuda:N",
            "Backend: cpu is fast, ref is the plain C oracle, cuda:N is GPU number N from 0. auto "
            "takes the first GPU, where one can be used, or else cpu; with precision f64 ref, which "
-           "alone "
-           "has it and is far slower."),
+           "alone has it and is far slower."),
     INT("threads", "0", 0, 4096, "", "Compute threads; 0 takes all processors of this process."),
     CHOICE("isa", "auto", "auto|avx512|avx2|portable",
            "Highest instruction set that the cpu backend may use."),

@@ -62,21 +62,25 @@ void ct_loader_options_read(ct_loader_options *options, const csctrl_config *con
     };
 }
 
-static csctrl_status expect_equal_shares(const csctrl_trainer *t, int batch)
+/* The data hold a batch, and the ranks can share it. */
+static csctrl_status expect_batch(const csctrl_trainer *t)
 {
+    const int batch = (int)csctrl_config_int(t->config, "train.batch");
+    ct_loader_options options;
+
     if (batch % t->ranks.size != 0)
         return ct_fail(CSCTRL_E_CONFIG,
                        "train.batch: expected a multiple of the %d ranks, which share it equally, "
                        "found %d",
                        t->ranks.size, batch);
-    return CSCTRL_OK;
+    ct_loader_options_read(&options, t->config, &t->ranks, 0);
+    return ct_loader_expect(t->train, &options);
 }
 
 csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes)
 {
     const int batch = (int)csctrl_config_int(config, "train.batch");
 
-    CT_TRY(expect_equal_shares(t, batch));
     CT_TRY(ct_model_begin(&t->model, config, batch / t->ranks.size, true,
                           csctrl_config_real(config, "optim.ema") > 0.0, &t->ranks));
     CT_TRY(ct_comm_attach(&t->ranks, t->model->ex->queue));
@@ -118,13 +122,9 @@ static csctrl_status make_copy(csctrl_trainer *t)
 
 static csctrl_status build(csctrl_trainer *t, const csctrl_config *config)
 {
-    ct_loader_options options;
-
     CT_TRY(csctrl_config_copy(&t->config, config));
     CT_TRY(open_data(t));
-    CT_TRY(expect_equal_shares(t, (int)csctrl_config_int(config, "train.batch")));
-    ct_loader_options_read(&options, t->config, &t->ranks, 0);
-    CT_TRY(ct_loader_expect(t->train, &options));
+    CT_TRY(expect_batch(t));
     CT_TRY(ct_trainer_model(t, config, t->classes));
     CT_TRY(ct_model_finish_plan_only(t->model));
     CT_TRY(ct_trainer_expect_memory(t));

@@ -39,8 +39,8 @@ struct csctrl_trainer {
     bool lost;   /* the other ranks may wait for this one, which failed alone */
 };
 
-/* Model, game and optimizer declared in one plan, not yet finished. E_CONFIG when the ranks cannot
- * share the batch equally. */
+/* Model, game and optimizer declared in one plan, not yet finished. train.batch is a multiple of
+ * the ranks. */
 csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, int classes);
 void ct_trainer_destroy_model(csctrl_trainer *t);
 
