@@ -175,23 +175,24 @@ static csctrl_status move_play(void *user)
     const int last = m->arch.depth - 1;
     const ct_tensor *dlast = last > 0 ? &b->decoder_grad.d[last] : &b->dxhat;
 
-    CT_TRY(ct_encoder_forward(m, &b->real, CT_MODE_TRAIN, &m->x_nhwc, &m->z, 0, NULL));
+    CT_TRY(ct_encoder_forward(m, &b->real, CT_MODE_TRAIN, &m->x_nhwc, &m->z, NULL));
     CT_TRY(ct_decoder_forward(m, &b->decoded, CT_MODE_TRAIN, &m->z, &b->xhat));
-    CT_TRY(ct_encoder_forward(m, &b->again, CT_MODE_TRAIN, &b->xhat, &b->zhat, 0, NULL));
+    CT_TRY(ct_encoder_forward(m, &b->again, CT_MODE_TRAIN, &b->xhat, &b->zhat, NULL));
     for (size_t i = 0; i < m->param_count; i++)
         if (m->params[i].grad != NULL)
             CT_TRY(ops->fill(m->ex, 0.0, m->params[i].grad));
     CT_TRY(ops->axpby(m->ex, 2.0, &b->zhat, 0.0, &b->dzhat));
     CT_TRY(ops->axpby(m->ex, -2.0, &m->z, 1.0, &b->dzhat));
     CT_TRY(ct_encoder_backward(m, &b->again, &b->encoder_grad, &b->zhat, &b->dzhat, true, &b->dxhat,
-                               NULL));
+                               NULL, NULL));
     CT_TRY(ops->axpby(m->ex, 2.0, &b->xhat, 1.0, &b->dxhat));
     CT_TRY(ct_decoder_backward(m, &b->decoded, &b->decoder_grad, &b->xhat, &b->dxhat, NULL));
     /* The game never needs the decoder's gradient for z; here z has its share of the loss. */
     CT_TRY(
         ops->analysis(m->ex, ct_layer_synthesis(&m->layers[last], m->arch.tied), dlast, &b->dcode));
     CT_TRY(ops->axpby(m->ex, -1.0, &b->dzhat, 1.0, &b->dz));
-    return ct_encoder_backward(m, &b->real, &b->encoder_grad, &m->z, &b->dz, true, NULL, NULL);
+    return ct_encoder_backward(m, &b->real, &b->encoder_grad, &m->z, &b->dz, true, NULL, NULL,
+                               NULL);
 }
 
 static csctrl_status move_run(bench *b)
