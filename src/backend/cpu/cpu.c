@@ -4,6 +4,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ static void close_exec(ct_exec *ex)
 
     ct_dnnl_destroy(&cpu->dnnl);
     ct_tune_destroy(&cpu->tune);
+    ct_free(cpu->shares);
     ct_free(cpu);
 }
 
@@ -82,7 +84,10 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     if (ex->threads > omp_get_thread_limit())
         ex->threads = omp_get_thread_limit();
     ct_cpu_use_threads(ex);
-    csctrl_status status;
+    csctrl_status status = CSCTRL_E_NOMEM;
+    cpu->shares = ct_alloc((size_t)ex->threads * sizeof *cpu->shares);
+    if (cpu->shares == NULL)
+        goto done;
     CT_GOTO(status, ct_tune_create(&cpu->tune, ex->tune));
     CT_GOTO(status, ct_dnnl_create(&cpu->dnnl, ex->isa));
     ex->ops = &cpu->ops;
@@ -90,8 +95,10 @@ csctrl_status ct_cpu_init(ct_exec *ex)
     ex->close = close_exec;
     cpu = NULL;
 done:
-    if (cpu != NULL)
+    if (cpu != NULL) {
         ct_tune_destroy(&cpu->tune);
+        ct_free(cpu->shares);
+    }
     ct_free(cpu);
     return status;
 }
@@ -104,36 +111,68 @@ void ct_cpu_use_threads(const ct_exec *ex)
         omp_set_num_threads(ex->threads);
 }
 
-void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args)
+/* The rest of a share, piece after piece. */
+static void work_off(ct_share *share, int64_t count, int64_t piece, ct_loop *loop, const void *args)
 {
-    const int64_t pieces = ex->threads == 1 ? 1 : (count + chunk - 1) / chunk;
+    int64_t i;
+
+    while ((i = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed)) < share->end)
+        loop(args, i * piece, (i + 1) * piece < count ? (i + 1) * piece : count);
+}
+
+void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t piece, ct_loop *loop, const void *args)
+{
+    const int threads = ex->threads;
+    const int64_t pieces = threads == 1 ? 1 : (count + piece - 1) / piece;
+    ct_share *shares = ((const ct_cpu *)ex->state)->shares;
 
     if (pieces <= 1 && omp_get_level() == 0) {
         loop(args, 0, count);
         return;
     }
-    chunk = pieces <= 1 ? count : chunk;
+    if (pieces <= 1)
+        piece = count;
+    for (int t = 0; t < threads; t++) {
+        atomic_init(&shares[t].next, t * pieces / threads);
+        shares[t].end = (t + 1) * pieces / threads;
+    }
     /* Within the caller's own team also with one thread, which there has another number than 0: by
      * its number a loop finds its memory. */
-#pragma omp parallel for num_threads(ex->threads) schedule(dynamic) if (pieces > 1)
-    for (int64_t i = 0; i < pieces; i++)
-        loop(args, i * chunk, i + 1 == pieces ? count : (i + 1) * chunk);
+#pragma omp parallel num_threads(threads) if (pieces > 1)
+    for (int i = 0, own = omp_get_thread_num(); i < threads; i++)
+        work_off(&shares[(own + i) % threads], count, piece, loop, args);
+}
+
+enum { SUM_BLOCKS = 32 };
+
+typedef struct sum_args {
+    int64_t count;
+    ct_sum_loop *loop;
+    const void *args;
+    double (*partial)[CT_MAX_SUMS];
+} sum_args;
+
+static void sum_blocks(const void *args, int64_t begin, int64_t end)
+{
+    const sum_args *a = args;
+    const int64_t size = (a->count + SUM_BLOCKS - 1) / SUM_BLOCKS;
+
+    for (int64_t b = begin; b < end; b++) {
+        const int64_t first = b * size < a->count ? b * size : a->count;
+        a->loop(a->args, first, first + size < a->count ? first + size : a->count, a->partial[b]);
+    }
 }
 
 void ct_cpu_sum(const ct_exec *ex, int64_t count, int width, ct_sum_loop *loop, const void *args,
                 double *sums)
 {
-    enum { BLOCKS = 32, FEW = 1 << 14 };
-    const int64_t size = (count + BLOCKS - 1) / BLOCKS;
-    double partial[BLOCKS][CT_MAX_SUMS];
+    enum { FEW = 1 << 14 };
+    double partial[SUM_BLOCKS][CT_MAX_SUMS];
+    const sum_args a = {.count = count, .loop = loop, .args = args, .partial = partial};
 
-#pragma omp parallel for num_threads(ex->threads) schedule(dynamic) if (count * width > FEW)
-    for (int b = 0; b < BLOCKS; b++) {
-        const int64_t begin = b * size < count ? b * size : count;
-        loop(args, begin, begin + size < count ? begin + size : count, partial[b]);
-    }
+    ct_cpu_for(ex, SUM_BLOCKS, count * width > FEW ? 1 : SUM_BLOCKS, sum_blocks, &a);
     memset(sums, 0, (size_t)width * sizeof *sums);
-    for (int b = 0; b < BLOCKS; b++)
+    for (int b = 0; b < SUM_BLOCKS; b++)
         for (int j = 0; j < width; j++)
             sums[j] += partial[b][j];
 }

@@ -9,6 +9,12 @@
 #include "backend/cpu/rate_loops.h"
 #include "backend/cpu/winograd.h"
 
+/* The pieces that are left of a thread's share; alone in its line of the cache. */
+typedef struct ct_share {
+    _Alignas(64) _Atomic int64_t next;
+    int64_t end;
+} ct_share;
+
 typedef struct ct_cpu {
     ct_ops ops;
     const ct_loops *loops;
@@ -18,6 +24,7 @@ typedef struct ct_cpu {
     const ct_patch_kernels *patches, *float_patches; /* the second of floats in any case */
     ct_dnnl *dnnl;
     struct ct_tune *tune; /* NULL: ways are chosen by rule */
+    ct_share *shares;     /* of each thread */
 } ct_cpu;
 
 static inline const ct_loops *ct_cpu_loops(const ct_exec *ex)
@@ -34,8 +41,10 @@ static inline float *ct_cpu_at(const ct_tensor *t, int n)
     return t == NULL ? NULL : (float *)t->data + n * (csctrl_tensor_count(t) / t->shape[0]);
 }
 
-/* Run `loop` over 0..count-1 in chunks of `chunk`, on the threads of the context. */
-void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t chunk, ct_loop *loop, const void *args);
+/* Run `loop` over 0..count-1 in pieces of `piece`, on the threads of the context. Each thread has
+ * the same part of the range every time, so that what it wrote it finds in its own caches, and then
+ * takes what others have left of theirs. */
+void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t piece, ct_loop *loop, const void *args);
 
 /* Sums of `width` (at most CT_MAX_SUMS) numbers over 0..count-1: the range is cut into a fixed
  * number of blocks whose sums are added in order, so the result does not depend on the threads. */

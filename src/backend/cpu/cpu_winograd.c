@@ -15,13 +15,12 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* Pieces of a transform for each thread, of which a slower one takes fewer. */
-enum { TURNS = 8 };
+static int parts_of(int whole, int part)
+{
+    return (whole + part - 1) / part;
+}
 
-/* Rows of A B that a thread computes at a time. */
-enum { ITEM_ROWS = 64 };
-
-/* ---- stages: each spreads its items over the threads */
+/* ---- stages: each spreads its blocks of images over the threads */
 
 typedef struct stage {
     const ct_exec *ex;
@@ -29,7 +28,6 @@ typedef struct stage {
     ct_winograd_parts m;
     int images; /* of the chunk */
     ct_side_kernel *kernel;
-    int items; /* images or rows that the kernel is run for */
     const void *args;
 } stage;
 
@@ -43,25 +41,49 @@ static float *own_frame(const stage *s)
     return (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
 }
 
-/* Item after item for each vector of lanes, so that the rows of a panel are written in order. */
-static void side_items(const void *args, int64_t begin, int64_t end)
+/* Images of a block, one for each thread, by which every stage shares out its work: a thread finds
+ * what the stage before left for it in its own caches. Its rows are whole blocks of the products. */
+static int block_images(const stage *s)
 {
-    const stage *s = args;
-    float *frame = own_frame(s);
+    enum { ROWS = 8 };
+    const int own = parts_of(s->images, s->ex->threads), tiles = s->w->tiles;
 
-    for (int64_t i = begin; i < end; i++)
-        s->kernel(s->args, (int)(i % s->items), (int)(i / s->items) * kernels(s)->width, frame);
+    return tiles < ROWS ? parts_of(own, ROWS / tiles) * (ROWS / tiles) : own;
 }
 
-static void run_side(stage *s, ct_side_kernel *kernel, int items, int lanes, const void *side)
+static int vectors(const stage *s, int lanes)
 {
+    return lanes / kernels(s)->width;
+}
+
+typedef struct side_task {
+    const stage *s;
+    int lanes; /* channels or atoms */
+} side_task;
+
+/* Image after image for each vector of lanes, so that the rows of a panel are written in order. */
+static void side_items(const void *args, int64_t begin, int64_t end)
+{
+    const side_task *t = args;
+    const stage *s = t->s;
+    const int block = block_images(s), count = vectors(s, t->lanes);
+    float *frame = own_frame(s);
+
+    for (int64_t i = begin; i < end; i++) {
+        const int first = (int)(i / count) * block, last = smaller(first + block, s->images);
+        for (int image = first; image < last; image++)
+            s->kernel(s->args, image, (int)(i % count) * kernels(s)->width, frame);
+    }
+}
+
+static void run_side(stage *s, ct_side_kernel *kernel, int lanes, const void *side)
+{
+    const side_task t = {.s = s, .lanes = lanes};
+
     s->kernel = kernel;
-    s->items = items;
     s->args = side;
-    /* Neighbours to one thread, which fetches the next image while it computes one. */
-    const int64_t count = (int64_t)items * (lanes / kernels(s)->width);
-    const int64_t chunk = count / ((int64_t)s->ex->threads * TURNS);
-    ct_cpu_for(s->ex, count, chunk > 1 ? chunk : 1, side_items, s);
+    ct_cpu_for(s->ex, (int64_t)parts_of(s->images, block_images(s)) * vectors(s, lanes), 1,
+               side_items, &t);
 }
 
 /* V <- (from) the image. */
@@ -70,32 +92,33 @@ static void image_side(stage *s, ct_image_side side)
     side.t = &s->w->tiling;
     side.V = s->m.V;
     side.products = s->m.I;
-    run_side(s, kernels(s)->image_side, s->images, s->w->tiling.g.c, &side);
+    run_side(s, kernels(s)->image_side, s->w->tiling.g.c, &side);
 }
 
 static void code_in(stage *s, ct_stack P, ct_code_in side)
 {
     side.t = &s->w->tiling;
     side.P = P;
-    run_side(s, kernels(s)->code_in, s->images, s->w->tiling.g.atoms, &side);
+    run_side(s, kernels(s)->code_in, s->w->tiling.g.atoms, &side);
 }
 
 static void code_out(stage *s, ct_code_out side)
 {
     side.t = &s->w->tiling;
     side.M = s->m.M;
-    run_side(s, kernels(s)->code_out, s->images, s->w->tiling.g.atoms, &side);
+    run_side(s, kernels(s)->code_out, s->w->tiling.g.atoms, &side);
 }
 
 /* Rows of an item: in A^T B all, because what is brought into order is so for all of them. */
-static int item_rows(const ct_product *p)
+static int item_rows(const stage *s, const ct_product *p)
 {
-    return p->transposed || p->rows < ITEM_ROWS ? p->rows : ITEM_ROWS;
+    return p->transposed ? p->rows : block_images(s) * s->w->tiles;
 }
 
-static int parts_of(int whole, int part)
+/* Groups of panels of all matrices. */
+static int product_columns(const stage *s, const ct_product *p)
 {
-    return (whole + part - 1) / part;
+    return s->w->matrices * parts_of(p->cols / CT_LANES, CT_PRODUCT_PANELS);
 }
 
 static void product_items(const void *args, int64_t begin, int64_t end)
@@ -103,13 +126,13 @@ static void product_items(const void *args, int64_t begin, int64_t end)
     const stage *s = args;
     const ct_product *p = s->args;
     ct_product_kernel *kernel = ((const ct_cpu *)s->ex->state)->product;
-    const int rows = item_rows(p), panels = p->cols / CT_LANES;
-    const int row_parts = parts_of(p->rows, rows), groups = parts_of(panels, CT_PRODUCT_PANELS);
+    const int rows = item_rows(s, p), panels = p->cols / CT_LANES;
+    const int columns = product_columns(s, p), groups = columns / s->w->matrices;
 
     for (int64_t i = begin; i < end; i++) {
-        const int row = (int)(i % row_parts) * rows;
-        const int panel = (int)(i / row_parts % groups) * CT_PRODUCT_PANELS;
-        const ct_product_part part = {.matrix = (int)(i / row_parts / groups),
+        const int row = (int)(i / columns) * rows, column = (int)(i % columns);
+        const int panel = column % groups * CT_PRODUCT_PANELS;
+        const ct_product_part part = {.matrix = column / groups,
                                       .row = row,
                                       .rows = smaller(rows, p->rows - row),
                                       .panel = panel,
@@ -120,11 +143,9 @@ static void product_items(const void *args, int64_t begin, int64_t end)
 
 static void product(stage *s, ct_product p)
 {
-    const int64_t row_parts = parts_of(p.rows, item_rows(&p));
-    const int64_t groups = parts_of(p.cols / CT_LANES, CT_PRODUCT_PANELS);
-
     s->args = &p;
-    ct_cpu_for(s->ex, s->w->matrices * groups * row_parts, 1, product_items, s);
+    ct_cpu_for(s->ex, (int64_t)parts_of(p.rows, item_rows(s, &p)) * product_columns(s, &p), 1,
+               product_items, s);
 }
 
 /* M = V U, I = P Ut */
