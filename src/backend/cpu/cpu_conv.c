@@ -63,6 +63,9 @@ static bool winograd_form(ct_way way, ct_form *form)
     case CT_WAY_F42:
         *form = CT_F42;
         return true;
+    case CT_WAY_F42_F22:
+        *form = CT_F42_F22;
+        return true;
     case CT_WAY_F43:
         *form = CT_F43;
         return true;

@@ -8,6 +8,7 @@
 typedef enum ct_way {
     CT_WAY_F11, /* Winograd convolutions, see winograd.h */
     CT_WAY_F42,
+    CT_WAY_F42_F22,
     CT_WAY_F22,
     CT_WAY_F43,
     CT_WAY_BLAS,   /* matrix products of the tensors as they lie */

@@ -21,9 +21,10 @@ static const double SECONDS = 0.03; /* that a way is measured, at least once */
 static const double CLOSE = 2e-4, CLOSE_BF16 = 0.05;
 
 static const char *const names[] = {
-    [CT_WAY_F11] = "winograd-f11", [CT_WAY_F42] = "winograd-f42", [CT_WAY_F22] = "winograd-f22",
-    [CT_WAY_F43] = "winograd-f43", [CT_WAY_BLAS] = "blas",        [CT_WAY_ONEDNN] = "onednn",
-    [CT_WAY_DIRECT] = "direct",
+    [CT_WAY_F11] = "winograd-f11", [CT_WAY_F42] = "winograd-f42",
+    [CT_WAY_F22] = "winograd-f22", [CT_WAY_F42_F22] = "winograd-f42-f22",
+    [CT_WAY_F43] = "winograd-f43", [CT_WAY_BLAS] = "blas",
+    [CT_WAY_ONEDNN] = "onednn",    [CT_WAY_DIRECT] = "direct",
 };
 
 struct ct_tune {

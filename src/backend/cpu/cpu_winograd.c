@@ -4,7 +4,7 @@
  *   synthesis   img = in*(in'(code) U^T)          P [tiles, atoms],     U^T [atoms, phases c]
  *   dict_grad   dW = G*(P^T V)                    P^T V [atoms, phases c]
  *
- * each product being points^2 products of matrices. in, in* are the image side of winograd.h, in'
+ * each product being one of matrices for every point. in, in* are the image side of winograd.h, in'
  * and out the code side, G the weights. */
 #include "backend/cpu/winograd_layout.h"
 
@@ -42,7 +42,8 @@ static float *own_frame(const stage *s)
 }
 
 /* Images of a block, one for each thread, by which every stage shares out its work: a thread finds
- * what the stage before left for it in its own caches. Its rows are whole blocks of the products. */
+ * what the stage before left for it in its own caches. Its rows are whole blocks of the products.
+ */
 static int block_images(const stage *s)
 {
     enum { ROWS = 8 };

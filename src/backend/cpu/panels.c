@@ -15,7 +15,8 @@ enum { ROWS = 2, PANELS = 1 };
 #endif
 enum { VECTORS = CT_LANES / WIDTH, UNITS = CT_LANES / DEEP };
 
-/* With few rows B comes straight from memory: units of a panel that are fetched ahead. */
+/* With few rows, which read B once, it comes straight from memory: units of a panel that are
+ * fetched ahead. */
 enum { AHEAD = 64 };
 
 /* Depth of A^T B that is summed before C is written: so much of A and B stays in the first cache.
@@ -41,12 +42,12 @@ typedef struct result {
     bool accumulate;
 } result;
 
-/* sum += a b, the outer product of one unit of depth. */
+/* sum += a b, the outer product of one unit of depth; the units `ahead` of it are fetched. */
 CT_INLINE void add_unit(vec sum[][2 * PANELS * VECTORS], const left *A, const unit *a, right B,
-                        const int rows, const int panels)
+                        int64_t ahead, const int rows, const int panels)
 {
-    for (int p = 0; p < panels && rows < ROWS; p++)
-        __builtin_prefetch(B.b + p * B.panel + AHEAD * CT_LANES, 0, 3);
+    for (int p = 0; p < panels && ahead > 0; p++)
+        __builtin_prefetch(B.b + p * B.panel + ahead, 0, 3);
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < panels * VECTORS; v++)
             sum[i][v] = multiply_add(sum[i][v], a[i * A->row],
@@ -55,7 +56,8 @@ CT_INLINE void add_unit(vec sum[][2 * PANELS * VECTORS], const left *A, const un
 
 /* The units of a segment of A B are unrolled: the end of so short a loop would be mispredicted time
  * and again. */
-CT_INLINE void block(const left *A, right B, result C, const int rows, const int panels)
+CT_INLINE void block(const left *A, right B, result C, const int rows, const int panels,
+                     const bool few)
 {
     vec sum[ROWS][2 * PANELS * VECTORS] = {0};
 
@@ -65,14 +67,17 @@ CT_INLINE void block(const left *A, right B, result C, const int rows, const int
                 sum[i][v] = load(C.c + i * CT_LANES + v / VECTORS * C.panel + v % VECTORS * WIDTH);
     for (int s = 0; s < A->segments; s++) {
         const unit *a = A->a + s * A->segment;
+        /* Beyond the end of these panels: of the panels that come next. */
+        const int64_t next = A->segments - s > AHEAD / UNITS ? 0 : (panels - 1) * B.panel;
+        const int64_t ahead = few && A->step == 1 ? AHEAD * CT_LANES + next : 0;
         if (A->length == UNITS && A->step == 1) {
 #pragma GCC unroll 16
             for (int t = 0; t < UNITS; t++, B.b += CT_LANES)
-                add_unit(sum, A, a + t, B, rows, panels);
+                add_unit(sum, A, a + t, B, ahead, rows, panels);
             continue;
         }
         for (int t = 0; t < A->length; t++, a += A->step, B.b += CT_LANES)
-            add_unit(sum, A, a, B, rows, panels);
+            add_unit(sum, A, a, B, ahead, rows, panels);
     }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < panels * VECTORS; v++)
@@ -80,14 +85,15 @@ CT_INLINE void block(const left *A, right B, result C, const int rows, const int
 }
 
 /* `rows` rows of C, `panels` panels; more of these at a time where there are few rows. */
-CT_INLINE void block_row(const left *A, right B, result C, int panels, const int rows)
+CT_INLINE void block_row(const left *A, right B, result C, int panels, const int rows,
+                         const bool few)
 {
     const int step = rows <= 2 ? 2 * PANELS : PANELS;
 
     for (; panels >= step; panels -= step, B.b += step * B.panel, C.c += step * C.panel)
-        block(A, B, C, rows, step);
+        block(A, B, C, rows, step, few);
     for (; panels > 0; panels--, B.b += B.panel, C.c += C.panel)
-        block(A, B, C, rows, 1);
+        block(A, B, C, rows, 1, few);
 }
 
 /* `rows` rows of C in blocks of ROWS, what is left by 4, 2 and 1. */
@@ -95,15 +101,19 @@ CT_INLINE void all_rows(left A, right B, result C, int rows, int panels)
 {
     int step = 0;
 
+    if (rows == ROWS) {
+        block_row(&A, B, C, panels, ROWS, true);
+        return;
+    }
     for (; rows > 0; rows -= step, A.a += step * A.row, C.c += step * CT_LANES) {
         if (rows >= ROWS)
-            block_row(&A, B, C, panels, step = ROWS);
+            block_row(&A, B, C, panels, step = ROWS, false);
         else if (rows >= 4 && ROWS > 4)
-            block_row(&A, B, C, panels, step = 4);
+            block_row(&A, B, C, panels, step = 4, true);
         else if (rows >= 2)
-            block_row(&A, B, C, panels, step = 2);
+            block_row(&A, B, C, panels, step = 2, true);
         else
-            block_row(&A, B, C, panels, step = 1);
+            block_row(&A, B, C, panels, step = 1, true);
     }
 }
 

@@ -14,7 +14,8 @@ enum { MAX_POINTS = 6 };
     ((form) == CT_F11   ? function(__VA_ARGS__, CT_F11)                                            \
      : (form) == CT_F22 ? function(__VA_ARGS__, CT_F22)                                            \
      : (form) == CT_F42 ? function(__VA_ARGS__, CT_F42)                                            \
-                        : function(__VA_ARGS__, CT_F43))
+     : (form) == CT_F43 ? function(__VA_ARGS__, CT_F43)                                            \
+                        : function(__VA_ARGS__, CT_F42_F22))
 
 /* out = m in */
 CT_INLINE void apply(const matrix m, const vec *in, const int in_step, vec *out, const int out_step)
@@ -35,18 +36,23 @@ CT_INLINE void apply(const matrix m, const vec *in, const int in_step, vec *out,
     }
 }
 
-/* out = m in mT, square arrays of MAX_POINTS vectors a row. */
-CT_INLINE void apply_2d(const matrix m, vec in[][MAX_POINTS], vec out[][MAX_POINTS])
+/* out = down in acrossT, arrays of MAX_POINTS vectors a row. */
+CT_INLINE void apply_2d(const matrix down, const matrix across, vec in[][MAX_POINTS],
+                        vec out[][MAX_POINTS])
 {
     vec half[MAX_POINTS][MAX_POINTS];
 
 #pragma GCC unroll 6
-    for (int j = 0; j < m.cols; j++)
-        apply(m, &in[0][j], MAX_POINTS, &half[0][j], MAX_POINTS);
+    for (int j = 0; j < across.cols; j++)
+        apply(down, &in[0][j], MAX_POINTS, &half[0][j], MAX_POINTS);
 #pragma GCC unroll 6
-    for (int i = 0; i < m.rows; i++)
-        apply(m, half[i], 1, out[i], 1);
+    for (int i = 0; i < down.rows; i++)
+        apply(across, half[i], 1, out[i], 1);
 }
+
+/* Table BT, AT or G of both axes. */
+#define APPLY_2D(table, form, transpose, in, out)                                                  \
+    apply_2d(table(ct_down(form), transpose), table(ct_across(form), transpose), in, out)
 
 /* Phases along an axis: constants where the form says it all. */
 CT_INLINE int stride_of(const ct_tiling *t, const ct_form form)
@@ -78,27 +84,31 @@ CT_INLINE operand *right_at(const ct_stack *s, int row, int column)
     return operand_at(s, unit_row, panel) + (column - panel) * DEEP + row - unit_row;
 }
 
-CT_INLINE void load_points(const float *from, int64_t stride, const int points,
+CT_INLINE void load_points(const float *from, int64_t stride, const ct_form form,
                            vec to[][MAX_POINTS])
 {
+    const int down = ct_points(ct_down(form)), across = ct_points(ct_across(form));
+
 #pragma GCC unroll 6
-    for (int i = 0; i < points; i++)
+    for (int i = 0; i < down; i++)
 #pragma GCC unroll 6
-        for (int j = 0; j < points; j++) {
-            const float *at = from + (i * points + j) * stride;
+        for (int j = 0; j < across; j++) {
+            const float *at = from + (i * across + j) * stride;
             __builtin_prefetch(at + 4 * CT_LANES, 0, 2);
             to[i][j] = load(at);
         }
 }
 
-CT_INLINE void store_points(operand *to, int64_t stride, const int points, vec from[][MAX_POINTS],
+CT_INLINE void store_points(operand *to, int64_t stride, const ct_form form, vec from[][MAX_POINTS],
                             const bool right)
 {
+    const int down = ct_points(ct_down(form)), across = ct_points(ct_across(form));
+
 #pragma GCC unroll 6
-    for (int i = 0; i < points; i++)
+    for (int i = 0; i < down; i++)
 #pragma GCC unroll 6
-        for (int j = 0; j < points; j++) {
-            operand *at = to + (i * points + j) * stride;
+        for (int j = 0; j < across; j++) {
+            operand *at = to + (i * across + j) * stride;
             __builtin_prefetch(at + 4 * CT_LANES, 1, 2);
             if (right)
                 store_apart(at, from[i][j]);
@@ -140,27 +150,28 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                            const bool adjoint, const ct_form form)
 {
     const ct_tiling *t = s->t;
-    const int tile = ct_tile(form), points = ct_points(form), stride = stride_of(t, form);
+    const int points_down = ct_points(ct_down(form)), points_across = ct_points(ct_across(form));
+    const int stride = stride_of(t, form);
     const int64_t right = (int64_t)stride * WIDTH, below = right * t->frame_w;
     int64_t row = (int64_t)image * t->down * t->across;
 
     for (int y = 0; y < t->down; y++)
         for (int x = 0; x < t->across; x++, row++)
             for (int phase = 0; phase < stride * stride; phase++) {
-                const int top = tile * stride * y + phase / stride;
-                const int left = tile * stride * x + phase % stride;
+                const int top = ct_tile(ct_down(form)) * stride * y + phase / stride;
+                const int left = ct_tile(ct_across(form)) * stride * x + phase % stride;
                 float *from = frame + ((int64_t)top * t->frame_w + left) * WIDTH;
                 const int column = phase * t->g.c + channel;
                 vec pixels[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
                 if (adjoint) {
-                    load_points(product_at(&s->products, row, column), s->products.stride, points,
+                    load_points(product_at(&s->products, row, column), s->products.stride, form,
                                 products);
-                    apply_2d(BT(form, true), products, pixels);
+                    APPLY_2D(BT, form, true, products, pixels);
                 }
 #pragma GCC unroll 6
-                for (int i = 0; i < points; i++)
+                for (int i = 0; i < points_down; i++)
 #pragma GCC unroll 6
-                    for (int j = 0; j < points; j++) {
+                    for (int j = 0; j < points_across; j++) {
                         float *pixel = from + i * below + j * right;
                         if (adjoint)
                             store(pixel, load(pixel) + pixels[i][j]);
@@ -168,8 +179,8 @@ CT_INLINE void image_tiles(const ct_image_side *s, int image, int channel, float
                             pixels[i][j] = load(pixel);
                     }
                 if (!adjoint) {
-                    apply_2d(BT(form, false), pixels, products);
-                    store_points(operand_at(&s->V, row, column), s->V.stride, points, products,
+                    APPLY_2D(BT, form, false, pixels, products);
+                    store_points(operand_at(&s->V, row, column), s->V.stride, form, products,
                                  false);
                 }
             }
@@ -242,19 +253,19 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const ct_
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
-    const int tile = ct_tile(form);
+    const int tile_h = ct_tile(ct_down(form)), tile_w = ct_tile(ct_across(form));
     const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
     int64_t row = (int64_t)image * t->down * t->across;
 
-    for (int y = 0; y < g->oh; y += tile)
-        for (int x = 0; x < g->ow; x += tile, row++) {
-            const int h = smaller(tile, g->oh - y), w = smaller(tile, g->ow - x);
+    for (int y = 0; y < g->oh; y += tile_h)
+        for (int x = 0; x < g->ow; x += tile_w, row++) {
+            const int h = smaller(tile_h, g->oh - y), w = smaller(tile_w, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
             vec codes[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS];
 #pragma GCC unroll 4
-            for (int i = 0; i < tile; i++)
+            for (int i = 0; i < tile_h; i++)
 #pragma GCC unroll 4
-                for (int j = 0; j < tile; j++) {
+                for (int j = 0; j < tile_w; j++) {
                     const int64_t at = corner + ((int64_t)i * g->ow + j) * g->atoms;
                     if (i >= h || j >= w)
                         continue;
@@ -262,9 +273,8 @@ CT_INLINE void code_in_tiles(const ct_code_in *s, int image, int atom, const ct_
                     prefetch(s->gate, at + code_size);
                     codes[i][j] = scaled(s, at);
                 }
-            apply_2d(AT(form, true), codes, products);
-            store_points(operand_at(&s->P, row, atom), s->P.stride, ct_points(form), products,
-                         false);
+            APPLY_2D(AT, form, true, codes, products);
+            store_points(operand_at(&s->P, row, atom), s->P.stride, form, products, false);
         }
 }
 
@@ -306,21 +316,21 @@ CT_INLINE void code_out_tiles(const ct_code_out *s, int image, int atom, const c
 {
     const ct_tiling *t = s->t;
     const ct_geom *g = &t->g;
-    const int tile = ct_tile(form);
+    const int tile_h = ct_tile(ct_down(form)), tile_w = ct_tile(ct_across(form));
     const int64_t code_size = (int64_t)g->oh * g->ow * g->atoms;
     int64_t row = (int64_t)image * t->down * t->across;
 
-    for (int y = 0; y < g->oh; y += tile)
-        for (int x = 0; x < g->ow; x += tile, row++) {
-            const int h = smaller(tile, g->oh - y), w = smaller(tile, g->ow - x);
+    for (int y = 0; y < g->oh; y += tile_h)
+        for (int x = 0; x < g->ow; x += tile_w, row++) {
+            const int h = smaller(tile_h, g->oh - y), w = smaller(tile_w, g->ow - x);
             const int64_t corner = (((int64_t)image * g->oh + y) * g->ow + x) * g->atoms + atom;
             vec products[MAX_POINTS][MAX_POINTS] = {0}, codes[MAX_POINTS][MAX_POINTS];
-            load_points(product_at(&s->M, row, atom), s->M.stride, ct_points(form), products);
-            apply_2d(AT(form, false), products, codes);
+            load_points(product_at(&s->M, row, atom), s->M.stride, form, products);
+            APPLY_2D(AT, form, false, products, codes);
 #pragma GCC unroll 4
-            for (int i = 0; i < tile; i++)
+            for (int i = 0; i < tile_h; i++)
 #pragma GCC unroll 4
-                for (int j = 0; j < tile; j++) {
+                for (int j = 0; j < tile_w; j++) {
                     const int64_t at = corner + ((int64_t)i * g->ow + j) * g->atoms;
                     if (i >= h || j >= w)
                         continue;
@@ -353,8 +363,7 @@ static void code_out(const void *side, int image, int atom, CT_UNUSED float *fra
 CT_INLINE void weights(const ct_weights_side *s, int row, int lane, float *row_w,
                        const bool gradient, const ct_form form)
 {
-    const int stride = stride_of(s->t, form), taps = ct_taps(form), kernel = taps * stride;
-    const int points = ct_points(form);
+    const int stride = stride_of(s->t, form), taps = ct_taps(ct_down(form)), kernel = taps * stride;
 
     for (int phase = 0; phase < stride * stride; phase++) {
         const int first = phase * s->t->g.c;
@@ -362,8 +371,8 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, float *row_w
         const int u_column = s->rows_are_channels ? lane : first + lane;
         vec w[MAX_POINTS][MAX_POINTS] = {0}, products[MAX_POINTS][MAX_POINTS] = {0};
         if (gradient) {
-            load_points(product_at(&s->U, u_row, u_column), s->U.stride, points, products);
-            apply_2d(G(form, true), products, w);
+            load_points(product_at(&s->U, u_row, u_column), s->U.stride, form, products);
+            APPLY_2D(G, form, true, products, w);
         }
 #pragma GCC unroll 3
         for (int a = 0; a < taps; a++)
@@ -378,8 +387,8 @@ CT_INLINE void weights(const ct_weights_side *s, int row, int lane, float *row_w
                     w[a][b] = load(at);
             }
         if (!gradient) {
-            apply_2d(G(form, false), w, products);
-            store_points(right_at(&s->U, u_row, u_column), s->U.stride, points, products, true);
+            APPLY_2D(G, form, false, w, products);
+            store_points(right_at(&s->U, u_row, u_column), s->U.stride, form, products, true);
         }
     }
 }

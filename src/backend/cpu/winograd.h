@@ -13,11 +13,22 @@
 #include "backend/ops.h"
 
 typedef enum ct_form {
-    CT_F11, /* atoms that do not overlap, a phase for every tap: nothing is transformed */
-    CT_F22, /* 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image; */
-    CT_F42, /* the same, in fewer products and with larger matrices G w */
-    CT_F43, /* 3x3 atoms of stride 1 */
+    CT_F11,     /* atoms that do not overlap, a phase for every tap: nothing is transformed */
+    CT_F22,     /* 4x4 atoms of stride 2, which are 2x2 atoms on the four phases of the image; */
+    CT_F42,     /* the same, in fewer products and with larger matrices G w */
+    CT_F43,     /* 3x3 atoms of stride 1 */
+    CT_F42_F22, /* F42 down and F22 across, where tiles are few */
 } ct_form;
+
+/* The form along an axis: what follows is of one axis. */
+static inline ct_form ct_down(ct_form form)
+{
+    return form == CT_F42_F22 ? CT_F42 : form;
+}
+static inline ct_form ct_across(ct_form form)
+{
+    return form == CT_F42_F22 ? CT_F22 : form;
+}
 
 static inline int ct_tile(ct_form form)
 {
@@ -37,7 +48,6 @@ static inline int ct_points(ct_form form)
 typedef struct ct_tiling {
     ct_geom g;
     ct_form form;
-    int points;           /* T */
     int stride, phases;   /* phases along an axis; stride squared */
     int down, across;     /* tiles of an image */
     int frame_h, frame_w; /* an image with its padding, up to the end of the last tile */

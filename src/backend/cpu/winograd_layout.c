@@ -12,7 +12,8 @@ enum { GRADIENT_ROWS = 64 };
 
 /* With fewer rows reading U takes longer than computing with it. F(2, 2) has the smallest U; of one
  * row BLAS makes the product of a matrix and a vector. */
-static const int least_rows[] = {[CT_F11] = 2, [CT_F22] = 1, [CT_F42] = 32, [CT_F43] = 32};
+static const int least_rows[] = {
+    [CT_F11] = 2, [CT_F22] = 1, [CT_F42] = 32, [CT_F43] = 32, [CT_F42_F22] = 8};
 
 static int tiles_along(ct_form form, int pixels)
 {
@@ -29,6 +30,7 @@ bool ct_winograd_fits(const ct_geom *g, ct_form form)
                (g->kernel == g->stride || (g->oh == 1 && g->ow == 1));
     case CT_F22:
     case CT_F42:
+    case CT_F42_F22:
         return g->pad == 1 && g->kernel == 4 && g->stride == 2;
     case CT_F43:
         return g->pad == 1 && g->kernel == 3 && g->stride == 1;
@@ -38,10 +40,11 @@ bool ct_winograd_fits(const ct_geom *g, ct_form form)
 
 bool ct_winograd_pays(const ct_geom *g, ct_form form)
 {
-    const int64_t tiles = (int64_t)tiles_along(form, g->oh) * tiles_along(form, g->ow);
-    const int tile = ct_tile(form);
+    const int64_t tiles =
+        (int64_t)tiles_along(ct_down(form), g->oh) * tiles_along(ct_across(form), g->ow);
+    const int tile = ct_tile(ct_down(form)) * ct_tile(ct_across(form));
 
-    return tiles * tile * tile < 2 * g->oh * g->ow && g->n * tiles >= least_rows[form];
+    return tiles * tile < 2 * g->oh * g->ow && g->n * tiles >= least_rows[form];
 }
 
 /* Columns of the products that need a place of their own: M, and I unless it lies in V. */
@@ -81,19 +84,19 @@ ct_winograd *ct_winograd_create(const ct_exec *ex, const ct_geom *g, ct_form for
     if (w == NULL)
         return NULL;
     const int stride = form == CT_F11 ? g->kernel : g->stride;
-    const int down = tiles_along(form, g->oh), across = tiles_along(form, g->ow);
+    const int down = tiles_along(ct_down(form), g->oh);
+    const int across = tiles_along(ct_across(form), g->ow);
     w->tiling = (ct_tiling){
         .g = *g,
         .form = form,
-        .points = ct_points(form),
         .stride = stride,
         .phases = stride * stride,
         .down = down,
         .across = across,
-        .frame_h = ct_tile(form) * stride * down + g->kernel - stride,
-        .frame_w = ct_tile(form) * stride * across + g->kernel - stride,
+        .frame_h = ct_tile(ct_down(form)) * stride * down + g->kernel - stride,
+        .frame_w = ct_tile(ct_across(form)) * stride * across + g->kernel - stride,
     };
-    w->matrices = w->tiling.points * w->tiling.points;
+    w->matrices = ct_points(ct_down(form)) * ct_points(ct_across(form));
     w->tiles = down * across;
     w->columns = w->tiling.phases * g->c;
     w->threads = ex->threads;

@@ -7,7 +7,7 @@
 
 struct ct_winograd {
     ct_tiling tiling;
-    int matrices, tiles, columns; /* points^2; of an image; phases times channels */
+    int matrices, tiles, columns; /* points down times across; of an image; phases times channels */
     int chunk;                    /* images */
     int gradient_rows;            /* atoms whose gradient is computed at a time */
     int threads;

@@ -84,7 +84,7 @@ CT_INLINE matrix table(const float *k, int rows, int cols, const bool transpose)
     return transpose ? (matrix){k, cols, rows, 1, cols} : (matrix){k, rows, cols, cols, 1};
 }
 
-/* The table of a form out of one for each. */
+/* The table of a form along an axis out of one for each. */
 #define TABLE(name, form, rows, cols, transpose)                                                   \
     table((form) == CT_F11   ? ONE                                                                 \
           : (form) == CT_F22 ? name##22                                                            \
