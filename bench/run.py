@@ -443,7 +443,10 @@ def describe_peaks(ours, peaks):
 @functools.cache
 def versions():
     """Of csctrl and its peers."""
-    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    git = functools.partial(subprocess.run, cwd=ROOT, capture_output=True, text=True)
+    commit = git(["git", "describe", "--always"]).stdout.strip()
+    if git(["git", "status", "--porcelain", "--", ".", ":!bench/results"]).stdout:  # results are no change
+        commit += "-dirty"
     names = ("torch", "triton") if args.gpu else ("torch", "torchvision", "onnxruntime")
     code = f"from importlib.metadata import version as v, packages_distributions as p\n" \
            f"print(', '.join(f'{{n}} {{v(n)}}' for n in {names} if n in p()))"
@@ -451,7 +454,7 @@ def versions():
         peers = subprocess.run([peer_python(), "-c", code], capture_output=True, text=True).stdout.strip()
     except OSError:
         peers = ""
-    return f"csctrl {commit.stdout.strip()}, {peers or 'no peers installed'}"
+    return f"csctrl {commit}, {peers or 'no peers installed'}"
 
 
 def gpu_of(python):
