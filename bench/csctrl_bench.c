@@ -45,6 +45,8 @@ typedef struct bench {
     csctrl_dataset *dataset;
     ct_loader_options loading;
     int64_t batches;
+    ct_exec *host;
+    ct_tensor pixels; /* a batch as the trainer has it */
 
     ct_isa isa; /* of the peak */
     int threads;
@@ -324,11 +326,18 @@ static csctrl_status encode_run(bench *b)
 
 static csctrl_status loader_open(bench *b)
 {
+    csctrl_dataset_info info;
+
     CT_TRY(csctrl_dataset_open(&b->dataset, b->config, CSCTRL_SPLIT_TRAIN));
     ct_loader_options_read(&b->loading, b->config, &ct_comm_alone, 0);
     b->batches = csctrl_config_int(b->config, "train.batches");
     b->images = b->batches * b->loading.batch;
-    return CSCTRL_OK;
+    csctrl_dataset_get_info(b->dataset, &info);
+    b->pixels = CT_SHAPE(CSCTRL_F32, b->loading.batch, info.size, info.size, info.channels);
+    b->pixels.data = ct_alloc(ct_tensor_bytes(&b->pixels));
+    if (b->pixels.data == NULL)
+        return CSCTRL_E_NOMEM;
+    return ct_exec_create(&b->host, &(ct_exec_options){.device = "cpu", .threads = 1});
 }
 
 static csctrl_status loader_run(bench *b)
@@ -338,8 +347,11 @@ static csctrl_status loader_run(bench *b)
     const int64_t *labels = NULL;
     csctrl_status status = ct_loader_create(&loader, b->dataset, &b->loading);
 
-    for (int64_t i = 0; i < b->batches && status == CSCTRL_OK; i++)
+    for (int64_t i = 0; i < b->batches && status == CSCTRL_OK; i++) {
         status = ct_loader_next(loader, &images, &labels);
+        if (status == CSCTRL_OK)
+            status = b->host->ops->from_bytes(b->host, &images, &b->pixels);
+    }
     ct_loader_destroy(&loader);
     return status;
 }

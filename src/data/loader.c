@@ -21,7 +21,7 @@
 enum { CHUNK = 8, MESSAGE_MAX = 512 };
 
 typedef struct slot {
-    float *images;   /* [batch, c, size, size] */
+    uint8_t *images; /* [batch, c, size, size] */
     int64_t *labels; /* [batch] */
     int missing;     /* images not yet decoded */
 } slot;
@@ -30,7 +30,7 @@ typedef struct worker {
     ct_loader *loader;
     pthread_t thread;
     ct_workspace work;
-    uint8_t *planes, *augmented;
+    uint8_t *planes; /* of an image before it is augmented */
 } worker;
 
 struct ct_loader {
@@ -42,7 +42,7 @@ struct ct_loader {
 
     slot *slots; /* batch b is in slot b % slot_count */
     int64_t slot_count;
-    float *image_memory;
+    uint8_t *image_memory;
     size_t image_bytes;
     int64_t *label_memory;
     uint32_t *orders; /* [order_count, count]; epoch e is in row e % order_count */
@@ -110,7 +110,7 @@ static bool claim(ct_loader *l, chunk *c)
 
 /* The image at `position` of the epoch or, where that is broken, the next usable one. */
 static csctrl_status read_usable(worker *w, const uint32_t *order, int64_t position,
-                                 uint32_t *image, int64_t *label)
+                                 uint8_t *planes, uint32_t *image, int64_t *label)
 {
     ct_loader *l = w->loader;
 
@@ -119,7 +119,7 @@ static csctrl_status read_usable(worker *w, const uint32_t *order, int64_t posit
         if (atomic_load(&l->bad[*image]))
             continue;
         const csctrl_status status =
-            ct_dataset_read_planes(l->dataset, *image, &w->work, w->planes, label);
+            ct_dataset_read_planes(l->dataset, *image, &w->work, planes, label);
         if (status == CSCTRL_OK || status == CSCTRL_E_NOMEM)
             return status;
         if (!atomic_exchange(&l->bad[*image], true)) {
@@ -147,13 +147,11 @@ static csctrl_status decode(worker *w, const chunk *c)
     slot *s = &l->slots[c->batch % l->slot_count];
 
     for (int i = c->first; i < c->first + c->count; i++) {
+        uint8_t *const to = s->images + (size_t)i * l->pixels;
         uint32_t image = 0;
-        CT_TRY(read_usable(w, order, start + i, &image, &s->labels[i]));
+        CT_TRY(read_usable(w, order, start + i, augments ? w->planes : to, &image, &s->labels[i]));
         if (augments)
-            ct_augment(&augmentation, (uint32_t)epoch, image, &l->geometry, w->planes,
-                       w->augmented);
-        ct_pixels_normalise(augments ? w->augmented : w->planes, (int64_t)l->pixels,
-                            s->images + (size_t)i * l->pixels);
+            ct_augment(&augmentation, (uint32_t)epoch, image, &l->geometry, w->planes, to);
     }
     return CSCTRL_OK;
 }
@@ -194,7 +192,7 @@ static void *run(void *argument)
 /* Sizes of all that create allocates. */
 typedef struct sizes {
     int64_t count, per_epoch, slots, orders;
-    size_t pixels, images, labels, order, bad, slot, planes;
+    size_t pixels, images, labels, order, bad, slot;
 } sizes;
 
 static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *options)
@@ -209,12 +207,11 @@ static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *opt
     s.slots = options->prefetch + 1; /* and the one in use */
     s.orders = s.per_epoch > 0 ? ct_order_epochs(s.slots, s.per_epoch) : 1;
     s.pixels = (size_t)info.channels * (size_t)info.size * (size_t)info.size;
-    s.images = (size_t)s.slots * batch * s.pixels * sizeof(float);
+    s.images = (size_t)s.slots * batch * s.pixels;
     s.labels = (size_t)s.slots * batch * sizeof(int64_t);
     s.order = (size_t)s.orders * (size_t)s.count * sizeof(uint32_t);
     s.bad = (size_t)s.count * sizeof(atomic_bool);
     s.slot = (size_t)s.slots * sizeof(slot);
-    s.planes = 2 * s.pixels;
     return s;
 }
 
@@ -223,7 +220,7 @@ size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *
     const sizes s = measure(dataset, options);
 
     return sizeof(ct_loader) + s.images + s.labels + s.order + s.bad + s.slot +
-           (size_t)options->threads * (sizeof(worker) + s.planes);
+           (size_t)options->threads * (sizeof(worker) + s.pixels);
 }
 
 static csctrl_status allocate(ct_loader *l, const sizes *s)
@@ -248,10 +245,9 @@ static csctrl_status allocate(ct_loader *l, const sizes *s)
     for (int i = 0; i < l->options.threads; i++) {
         worker *w = &l->workers[i];
         w->loader = l;
-        w->planes = ct_alloc(s->planes);
+        w->planes = ct_alloc(s->pixels);
         if (w->planes == NULL)
             return CSCTRL_E_NOMEM;
-        w->augmented = w->planes + s->pixels;
         CT_TRY(ct_dataset_workspace(l->dataset, &w->work));
     }
     return CSCTRL_OK;
@@ -387,7 +383,7 @@ csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t
     pthread_mutex_unlock(&l->lock);
     if (status != CSCTRL_OK)
         return ct_fail(status, "%s", l->message);
-    *images = csctrl_tensor_view(CSCTRL_F32, 4,
+    *images = csctrl_tensor_view(CSCTRL_U8, 4,
                                  (const int64_t[]){l->options.batch, l->geometry.channels,
                                                    l->geometry.size, l->geometry.size},
                                  s->images);

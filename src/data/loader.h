@@ -38,7 +38,7 @@ int64_t ct_loader_batches_per_epoch(const ct_loader *loader);
 /* Bytes of the ring and of the order, all taken at create. */
 size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *options);
 
-/* Next batch: images f32[n, c, size, size] in [-1, 1], labels n. The views stay valid until the
+/* Next batch: images u8[n, c, size, size], labels n. The views stay valid until the
  * next call. A broken file met now (the open found none) is logged by name, counted, and replaced
  * by the next usable image of the epoch's order. Waits for the decoders. E_FORMAT when no usable
  * image is left. Allocates: nothing on the calling thread; decoding a JPEG or PNG takes buffers in

@@ -148,5 +148,5 @@ csctrl_status ct_pixels_fit(const ct_pixels *pixels, int size, uint8_t *planes)
 void ct_pixels_normalise(const uint8_t *planes, int64_t count, float *out)
 {
     for (int64_t i = 0; i < count; i++)
-        out[i] = (float)planes[i] / 127.5f - 1.0f;
+        out[i] = ct_tensor_pixel(planes[i]);
 }

@@ -17,6 +17,12 @@ ct_tensor ct_tensor_shape(csctrl_dtype dtype, int ndim, const int64_t *shape);
 
 size_t ct_tensor_bytes(const ct_tensor *t);
 
+/* A byte of an image as a number of [-1, 1]. */
+static inline float ct_tensor_pixel(unsigned char byte)
+{
+    return (float)byte / 127.5F - 1.0F;
+}
+
 /* The first n of the leading dimension, sharing memory. */
 ct_tensor ct_tensor_head(const ct_tensor *t, int64_t n);
 

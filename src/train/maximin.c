@@ -97,10 +97,8 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
             CT_SHAPE(CSCTRL_F64, ct_objective_terms(&game->objective, game->kind));
         ct_plan_tensor(model->plan, CT_IO, &game->values[player], CT_FOREVER);
     }
-    game->x_nchw = CT_SHAPE(dtype, n, g->c, g->h, g->w);
     game->x = game->xhat = game->dxhat = ct_image_shape(dtype, g);
     game->F = game->dF = CT_SHAPE(dtype, 2 * (int64_t)all, d);
-    ct_plan_tensor(model->plan, CT_IO, &game->x_nchw, PHASE_LOAD, PHASE_LOAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->x, PHASE_LOAD, PHASE_MIN_GRAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->xhat, PHASE_MAX_DECODE, PHASE_MIN_GRAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->dxhat, PHASE_MIN_GRAD, PHASE_MIN_GRAD);
@@ -151,11 +149,18 @@ csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels)
 csctrl_status ct_game_load(ct_game *game, const ct_tensor *images, const int64_t *labels)
 {
     ct_exec *ex = game->model->ex;
+    ct_tensor *const nchw = &game->model->x_nchw; /* not used at the same time */
+    const bool bytes = images->dtype == CSCTRL_U8;
 
-    CT_TRY(ct_tensor_expect(images, "batch", CSCTRL_F32, 4, game->x_nchw.shape));
+    CT_TRY(ct_tensor_expect(images, "batch", bytes ? CSCTRL_U8 : CSCTRL_F32, 4, nchw->shape));
     CT_TRY(ct_game_load_labels(game, labels));
-    CT_TRY(ct_put(ex, images->data, csctrl_tensor_count(images), &game->x_nchw));
-    return ex->ops->to_nhwc(ex, &game->x_nchw, &game->x);
+    if (bytes) {
+        const ct_tensor loaded = csctrl_tensor_view(CSCTRL_U8, 4, nchw->shape, nchw->data);
+        CT_TRY(ex->ops->upload(ex, nchw->data, images->data, ct_tensor_bytes(images)));
+        return ex->ops->from_bytes(ex, &loaded, &game->x);
+    }
+    CT_TRY(ct_put(ex, images->data, csctrl_tensor_count(images), nchw));
+    return ex->ops->to_nhwc(ex, nchw, &game->x);
 }
 
 /* Own rows of F or dF: of Z (which = 0) or Zhat (which = 1). */

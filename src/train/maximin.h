@@ -21,7 +21,7 @@ typedef struct ct_game {
     double sample_weight[CT_PLAYERS]; /* w of w mean |z - zhat|^2 */
     double pixel_weight;              /* w of w sum (x - xhat)^2 in the decoder's move */
     ct_encoder_goal goal;             /* of the decoder's move: h(xhat) shall come near h(x) */
-    ct_tensor x_nchw, x;              /* own part of the batch, [n, c, h, w] and [n, h, w, c] */
+    ct_tensor x;                      /* own part of the batch, [n, h, w, c] */
     ct_tensor xhat, dxhat;            /* [n, h, w, c] */
     ct_tensor F, dF; /* [2 n ranks, d]: Z of rank after rank above Zhat, and the gradient */
     ct_tensor values[CT_PLAYERS];        /* f64, terms of the objective in the player's last move */
@@ -38,8 +38,8 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
 void ct_game_bind(ct_game *game); /* after ct_model_finish */
 void ct_game_destroy(ct_game *game);
 
-/* Take this rank's part of a batch: f32[n, c, h, w], and its n labels (may be NULL where the
- * objective has no use for them). E_INVALID names a label out of range. */
+/* Take this rank's part of a batch: [n, c, h, w], u8 as the loader has it or f32, and its n labels
+ * (may be NULL where the objective has no use for them). E_INVALID names a label out of range. */
 csctrl_status ct_game_load(ct_game *game, const ct_tensor *images, const int64_t *labels);
 csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels);
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -230,14 +231,38 @@ static void layouts(op_run *run, const void *params)
     op_keep(run, "nchw", &back);
 }
 
+static void bytes(op_run *run, const void *params)
+{
+    const int64_t *s = params, n = s[0], h = s[1], w = s[2], c = s[3], count = n * h * w * c;
+    ct_exec *ex = op_exec(run);
+    unsigned char *host = malloc((size_t)count);
+    ct_tensor nhwc = OP_OUTPUT(run, n, h, w, c);
+
+    assert_non_null(host);
+    for (int64_t i = 0; i < count; i++)
+        host[i] = (unsigned char)(i * 37 + i / 256);
+    const ct_tensor nchw = csctrl_tensor_view(CSCTRL_U8, 4, (const int64_t[]){n, c, h, w},
+                                              op_put(run, host, (size_t)count));
+    OP_OK(ex->ops->from_bytes(ex, &nchw, &nhwc));
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t ic = i % c, ix = i / c % w, iy = i / c / w % h, in = i / c / w / h;
+        const unsigned char byte = host[((in * c + ic) * h + iy) * w + ix];
+        op_close("pixel", op_get(&nhwc, i), (double)((float)byte / 127.5F - 1.0F), 0);
+    }
+    op_keep(run, "pixels", &nhwc);
+    free(host);
+}
+
 static void test_layout(void **state)
 {
     static const int64_t shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 1},  {3, 7, 5, 3},
                                         {2, 33, 2, 5}, {4, 8, 8, 40}, {2, 32, 32, 3}};
 
     (void)state;
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         op_check("layout", layouts, shapes[i], 0);
+        op_check("bytes", bytes, shapes[i], 0);
+    }
 }
 
 /* Two steps; the second moments start from the first step's. */

@@ -126,6 +126,38 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
     return transpose(ex, s[0], s[1] * s[2], s[3], nhwc, nchw);
 }
 
+typedef struct bytes_args {
+    int64_t pixels, channels;
+    float value[256]; /* of each byte */
+    const unsigned char *from;
+    float *to;
+} bytes_args;
+
+static void image_from_bytes(const void *args, int64_t begin, int64_t end)
+{
+    const bytes_args *a = args;
+    const int64_t size = a->pixels * a->channels;
+
+    for (int64_t n = begin; n < end; n++)
+        for (int64_t c = 0; c < a->channels; c++) {
+            const unsigned char *plane = a->from + n * size + c * a->pixels;
+            float *to = a->to + n * size + c;
+            for (int64_t p = 0; p < a->pixels; p++)
+                to[p * a->channels] = a->value[plane[p]];
+        }
+}
+
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc)
+{
+    const int64_t *s = nhwc->shape;
+    bytes_args a = {.pixels = s[1] * s[2], .channels = s[3], .from = bytes->data, .to = nhwc->data};
+
+    for (int b = 0; b < 256; b++)
+        a.value[b] = ct_tensor_pixel((unsigned char)b);
+    ct_cpu_for(ex, s[0], 1, image_from_bytes, &a);
+    return CSCTRL_OK;
+}
+
 static csctrl_status sum_squares(ct_exec *ex, const ct_tensor *x, double *sum)
 {
     ct_cpu_sum(ex, csctrl_tensor_count(x), 1, ct_cpu_loops(ex)->sum_squares, x->data, sum);
@@ -149,6 +181,7 @@ void ct_cpu_fill_elementwise(ct_ops *ops)
     ops->update = update;
     ops->to_nhwc = to_nhwc;
     ops->to_nchw = to_nchw;
+    ops->from_bytes = from_bytes;
     ops->sum_squares = sum_squares;
     ops->count_zeros = count_zeros;
 }

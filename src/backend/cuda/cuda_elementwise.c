@@ -47,6 +47,15 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
     return CSCTRL_OK;
 }
 
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc)
+{
+    const int64_t *s = nhwc->shape;
+
+    CT_CUDA_TRY(ct_k_from_bytes(ct_cuda_queue(ex), s[0], (int)s[3], (int)(s[1] * s[2]), bytes->data,
+                                nhwc->data));
+    return CSCTRL_OK;
+}
+
 typedef int reduction(void *stream, int64_t n, const float *x, void *part, double *sum);
 
 static csctrl_status reduce(ct_exec *ex, reduction *launch, const ct_tensor *x, double *result)
@@ -76,6 +85,7 @@ void ct_cuda_fill_elementwise(ct_ops *ops)
     ops->fill = fill;
     ops->to_nhwc = to_nhwc;
     ops->to_nchw = to_nchw;
+    ops->from_bytes = from_bytes;
     ops->sum_squares = sum_squares;
     ops->count_zeros = count_zeros;
 }

@@ -139,6 +139,23 @@ int ct_k_transpose(void *stream, int64_t n, int rows, int cols, const float *fro
     return CT_LAUNCHED();
 }
 
+static __global__ void from_bytes(int64_t count, int channels, int pixels,
+                                  const unsigned char *bytes, float *to)
+{
+    for (CT_EACH(i, count)) {
+        const unsigned char *from = bytes + i / pixels * channels * pixels + i % pixels;
+        for (int c = 0; c < channels; c++)
+            to[i * channels + c] = (float)from[(int64_t)c * pixels] / 127.5F - 1.0F;
+    }
+}
+
+int ct_k_from_bytes(void *stream, int64_t n, int channels, int pixels, const void *bytes, float *to)
+{
+    CT_LAUNCH(from_bytes, ct_blocks(n * pixels), CT_BLOCK, stream, n * pixels, channels, pixels,
+              (const unsigned char *)bytes, to);
+    return CT_LAUNCHED();
+}
+
 /* ---- to a number: a sum a block, then the sum of those, each in a fixed order */
 
 enum { PARTS = 256 };

@@ -84,6 +84,19 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
     return transpose(s[0], s[1] * s[2], s[3], in(nhwc), out(nchw));
 }
 
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc)
+{
+    const int64_t *s = nhwc->shape, pixels = s[1] * s[2];
+    const unsigned char *from = bytes->data;
+
+    (void)ex;
+    for (int64_t n = 0; n < s[0]; n++)
+        for (int64_t c = 0; c < s[3]; c++)
+            for (int64_t p = 0; p < pixels; p++)
+                out(nhwc)[(n * pixels + p) * s[3] + c] = (real)ct_tensor_pixel(*from++);
+    return CSCTRL_OK;
+}
+
 static csctrl_status sum_squares(ct_exec *ex, const ct_tensor *x, double *sum)
 {
     const int64_t count = csctrl_tensor_count(x);
@@ -114,6 +127,7 @@ void REF(fill_elementwise)(ct_ops *ops)
     ops->fill = fill;
     ops->to_nhwc = to_nhwc;
     ops->to_nchw = to_nchw;
+    ops->from_bytes = from_bytes;
     ops->sum_squares = sum_squares;
     ops->count_zeros = count_zeros;
 }
