@@ -3,56 +3,21 @@
  */
 #include "cli.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const dividing[] = {"data.test_path", "seed", "data.holdout", "data.limit"};
 
 enum { DIVIDING_COUNT = sizeof dividing / sizeof dividing[0] };
 
-/* DIR/config.yaml, where it is there; owned. Takes over `dir`. */
-static char *config_in(char *dir)
-{
-    char *path = dir != NULL ? cli_format("%s/config.yaml", dir) : NULL;
-
-    free(dir);
-    if (path != NULL && access(path, F_OK) == 0)
-        return path;
-    free(path);
-    return NULL;
-}
-
-/* What DIR/checkpoints names as the run's, in the order in which the library looks. */
-static char *config_of_run(const char *run)
-{
-    static const char *const pointers[] = {"latest", "best"};
-    char *path = NULL;
-    int64_t step;
-
-    for (size_t i = 0; i < sizeof pointers / sizeof pointers[0] && path == NULL; i++) {
-        char *pointer = cli_format("%s/checkpoints/%s", run, pointers[i]);
-        path = pointer != NULL ? config_in(cli_pointer_target(pointer)) : NULL;
-        free(pointer);
-    }
-    char *folder = cli_format("%s/checkpoints", run);
-    char *name = path == NULL && folder != NULL
-                     ? cli_last_numbered(folder, "step-", "", INT64_MAX, &step)
-                     : NULL;
-    if (name != NULL)
-        path = config_in(cli_format("%s/%s", folder, name));
-    free(name);
-    free(folder);
-    return path;
-}
-
 char *cli_checkpoint_config(const char *run)
 {
-    char *path = config_in(cli_pointer_target(run));
+    char checkpoint[PATH_MAX];
+    const bool found =
+        csctrl_checkpoint_find(run, checkpoint, sizeof checkpoint, NULL) == CSCTRL_OK;
 
-    if (path == NULL)
-        path = config_of_run(run);
-    return path != NULL ? path : cli_format("%s/config.yaml", run);
+    return cli_format("%s/config.yaml", found ? checkpoint : run);
 }
 
 /* Links and spellings aside. What is not there is compared by its name. */

@@ -99,6 +99,20 @@ CSCTRL_API csctrl_status csctrl_model_create(csctrl_model **out, const csctrl_co
 CSCTRL_API csctrl_status csctrl_model_load(csctrl_model **out, const char *path,
                                            const char *const *overrides, size_t count, int batch);
 
+/** Which checkpoint csctrl_model_load() takes: of a run the latest, or where that is gone the best
+ * or the last finished one.
+ *
+ * @param path   Borrowed. As in csctrl_model_load().
+ * @param found  Written: the path of its directory, which holds config.yaml.
+ * @param size   Bytes at `found`.
+ * @param step   Written: N of a directory step-N, -1 of another; may be NULL.
+ * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (a pointer that names no
+ * checkpoint); CSCTRL_E_INVALID when `size` is too small; CSCTRL_E_NOMEM.
+ * Threading: any thread.
+ */
+CSCTRL_API csctrl_status csctrl_checkpoint_find(const char *path, char *found, size_t size,
+                                                int64_t *step);
+
 /** Release and null. @param model May be NULL or point to NULL. Threading: no other call on it at
  * the same time. */
 CSCTRL_API void csctrl_model_destroy(csctrl_model **model);

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -95,14 +96,23 @@ csctrl_status ct_checkpoint_pointed(const char *run, const char *pointer, char *
     return status;
 }
 
+int64_t ct_checkpoint_step(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const char *digits = name + strlen(STEP);
+
+    if (strncmp(name, STEP, strlen(STEP)) != 0 || *digits == '\0' ||
+        digits[strspn(digits, "0123456789")] != '\0')
+        return -1;
+    return strtoll(digits, NULL, 10);
+}
+
 /* step-N, with its manifest: one that was not finished has another name or none. */
 static bool is_finished(const char *folder, const char *name)
 {
-    const size_t prefix = strlen(STEP);
     bool found = false;
 
-    if (strncmp(name, STEP, prefix) != 0 || name[prefix] == '\0' ||
-        name[prefix + strspn(name + prefix, "0123456789")] != '\0')
+    if (ct_checkpoint_step(name) < 0)
         return false;
     char *path = ct_path_join(folder, name);
     if (path == NULL || look_for(path, CT_CHECKPOINT_MANIFEST, &found) != CSCTRL_OK)
@@ -120,13 +130,15 @@ static csctrl_status find_last(const char *folder, char **checkpoint)
     *checkpoint = NULL;
     if (!ct_fs_is_dir(folder))
         return CSCTRL_OK;
-    CT_TRY(ct_fs_list(folder, &list)); /* sorted: steps are zero-padded */
-    for (size_t i = list.count; i-- > 0;) {
-        if (!is_finished(folder, list.names[i]))
-            continue;
-        *checkpoint = ct_path_join(folder, list.names[i]);
+    const char *last = NULL;
+    CT_TRY(ct_fs_list(folder, &list));
+    for (size_t i = 0; i < list.count; i++)
+        if (is_finished(folder, list.names[i]) &&
+            (last == NULL || ct_checkpoint_step(list.names[i]) > ct_checkpoint_step(last)))
+            last = list.names[i];
+    if (last != NULL) {
+        *checkpoint = ct_path_join(folder, last);
         status = *checkpoint != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
-        break;
     }
     ct_fs_list_free(&list);
     return status;
@@ -168,7 +180,11 @@ csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers
     CT_TRY(look_for(path, CT_CHECKPOINT_MODEL, &is_checkpoint));
     if (is_checkpoint) {
         *checkpoint = ct_strdup(path);
-        return *checkpoint != NULL ? CSCTRL_OK : CSCTRL_E_NOMEM;
+        if (*checkpoint == NULL)
+            return CSCTRL_E_NOMEM;
+        for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+            (*checkpoint)[n - 1] = '\0';
+        return CSCTRL_OK;
     }
     if (!ct_fs_is_dir(path))
         return follow_pointer(path, checkpoint);

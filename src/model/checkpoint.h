@@ -32,6 +32,9 @@ const char *ct_checkpoint_file(int index);
 csctrl_status ct_checkpoint_locate(const char *path, const char *const *pointers,
                                    char **checkpoint);
 
+/* The number of a checkpoint by its name, step-N; -1: it has another. */
+int64_t ct_checkpoint_step(const char *path);
+
 /* What the pointer file RUN/checkpoints/`pointer` names, be it there or not; owned: ct_free.
  * E_NOT_FOUND: there is no such file. */
 csctrl_status ct_checkpoint_pointed(const char *run, const char *pointer, char **checkpoint);

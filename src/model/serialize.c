@@ -239,17 +239,42 @@ done:
 
 /* ---- the public way in */
 
+static csctrl_status find_checkpoint(const char *path, char **checkpoint)
+{
+    static const char *const pointers[] = {"latest", "best", NULL};
+
+    return ct_checkpoint_locate(path, pointers, checkpoint);
+}
+
+csctrl_status csctrl_checkpoint_find(const char *path, char *found, size_t size, int64_t *step)
+{
+    char *checkpoint = NULL;
+    csctrl_status status = find_checkpoint(path, &checkpoint);
+
+    if (status != CSCTRL_OK)
+        return status;
+    const size_t length = strlen(checkpoint);
+    if (length < size)
+        memcpy(found, checkpoint, length + 1);
+    else
+        status = ct_fail(CSCTRL_E_INVALID, "%s: expected room for a path of %zu bytes, found %zu",
+                         checkpoint, length + 1, size);
+    if (step != NULL)
+        *step = ct_checkpoint_step(checkpoint);
+    ct_free(checkpoint);
+    return status;
+}
+
 csctrl_status csctrl_model_load(csctrl_model **out, const char *path, const char *const *overrides,
                                 size_t count, int batch)
 {
-    static const char *const pointers[] = {"latest", "best", NULL};
     char *checkpoint = NULL, *file = NULL;
     csctrl_config *config = NULL;
     csctrl_model *m = NULL;
     csctrl_status status = CSCTRL_OK;
 
     *out = NULL;
-    CT_GOTO(status, ct_checkpoint_locate(path, pointers, &checkpoint));
+    CT_GOTO(status, find_checkpoint(path, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint, false));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
     CT_GOTO(status, csctrl_model_create(&m, config, batch));

@@ -58,6 +58,8 @@ static void test_locate(void **state)
     expect_located(temp_path(state, "run"), best_first, "run/checkpoints/step-00000002");
     expect_located(temp_path(state, "run/checkpoints/step-00000000"), best_first,
                    "run/checkpoints/step-00000000");
+    expect_located(temp_path(state, "run/checkpoints/step-00000000//"), latest,
+                   "run/checkpoints/step-00000000");
     expect_located(temp_path(state, "run/checkpoints/best"), latest,
                    "run/checkpoints/step-00000002");
     expect_located(temp_path(state, "run/checkpoints/latest"), best_first,
@@ -67,6 +69,42 @@ static void test_locate(void **state)
     expect_located("best", latest, "./step-00000002");
     expect_located("step-00000002", latest, "step-00000002");
     assert_int_equal(chdir(here), 0);
+}
+
+/* By number, also where that has outgrown its zeros. */
+static void test_last_finished(void **state)
+{
+    static const char *const more[] = {"run/checkpoints/step-99999999",
+                                       "run/checkpoints/step-100000000"};
+
+    make_run(state);
+    for (int i = 0; i < 2; i++) {
+        expect_ok(ct_fs_mkdir(temp_path(state, more[i])));
+        char file[80];
+        snprintf(file, sizeof file, "%s/manifest.json", more[i]);
+        temp_file(state, file, "{}", 2);
+    }
+    expect_ok(ct_fs_remove_tree(temp_path(state, "run/checkpoints/latest")));
+    expect_ok(ct_fs_remove_tree(temp_path(state, "run/checkpoints/best")));
+    expect_located(temp_path(state, "run"), latest, "run/checkpoints/step-100000000");
+}
+
+static void test_public_find(void **state)
+{
+    char found[512], small[8];
+    int64_t step = 0;
+
+    make_run(state);
+    expect_ok(csctrl_checkpoint_find(temp_path(state, "run"), found, sizeof found, &step));
+    assert_int_equal(step, 4);
+    assert_string_equal(found, temp_path(state, "run/checkpoints/step-00000004"));
+    assert_int_equal(rename(found, temp_path(state, "other")), 0);
+    expect_ok(csctrl_checkpoint_find(temp_path(state, "other"), found, sizeof found, &step));
+    assert_int_equal(step, -1);
+    expect_fail(csctrl_checkpoint_find(temp_path(state, "run"), small, sizeof small, NULL),
+                CSCTRL_E_INVALID, "expected room for a path of");
+    expect_fail(csctrl_checkpoint_find(temp_path(state, "none"), found, sizeof found, NULL),
+                CSCTRL_E_NOT_FOUND, "no such run or checkpoint directory");
 }
 
 static void expect_lost(const char *path, const char *const *pointers, csctrl_status status,
@@ -296,6 +334,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_locate, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_not_located, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_last_finished, tiny_memory_folder, temp_remove),
+        cmocka_unit_test_setup_teardown(test_public_find, tiny_memory_folder, temp_remove),
         cmocka_unit_test(test_manifest),
         cmocka_unit_test_setup_teardown(test_damaged_files, tiny_memory_folder, temp_remove),
         cmocka_unit_test_setup_teardown(test_missing_files, tiny_memory_folder, temp_remove),
