@@ -484,8 +484,9 @@ static void test_bytes_are_their_numbers(void **state)
         expect_ok(ct_game_load(&g.game, &f32, g.labels));
         expect_ok(tiny_max_move(&g.game, false, &of_numbers));
         assert_true(of_bytes == of_numbers);
-        expect_fail(ct_game_load(&g.game, &(csctrl_tensor){.dtype = CSCTRL_I64}, g.labels),
-                    CSCTRL_E_DTYPE, "batch");
+        csctrl_tensor f64 = f32;
+        f64.dtype = CSCTRL_F64;
+        expect_fail(ct_game_load(&g.game, &f64, g.labels), CSCTRL_E_DTYPE, "batch");
         tiny_game_close(&g);
     }
 }
