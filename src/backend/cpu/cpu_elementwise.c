@@ -136,15 +136,15 @@ typedef struct bytes_args {
 static void image_from_bytes(const void *args, int64_t begin, int64_t end)
 {
     const bytes_args *a = args;
-    const int64_t size = a->pixels * a->channels;
+    const int64_t channels = a->channels, size = a->pixels * channels;
 
-    for (int64_t n = begin; n < end; n++)
-        for (int64_t c = 0; c < a->channels; c++) {
-            const unsigned char *plane = a->from + n * size + c * a->pixels;
-            float *to = a->to + n * size + c;
-            for (int64_t p = 0; p < a->pixels; p++)
-                to[p * a->channels] = a->value[plane[p]];
-        }
+    for (int64_t n = begin; n < end; n++) {
+        const unsigned char *planes = a->from + n * size;
+        float *to = a->to + n * size;
+        for (int64_t p = 0; p < a->pixels; p++)
+            for (int64_t c = 0; c < channels; c++)
+                *to++ = a->value[planes[c * a->pixels + p]];
+    }
 }
 
 static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc)
