@@ -41,50 +41,56 @@ static float *own_frame(const stage *s)
     return (float *)(void *)(s->m.frames + (size_t)omp_get_thread_num() * s->w->frame);
 }
 
-/* Images of a block, one for each thread, by which every stage shares out its work: a thread finds
- * what the stage before left for it in its own caches. Its rows are whole blocks of the products.
- */
+/* Images of a block, by which every stage shares out its work: a thread finds what the stage before
+ * left for it in its own caches. There is one for each thread, or fewer where these would have so
+ * few rows that reading U takes longer than computing with it. */
 static int block_images(const stage *s)
 {
-    enum { ROWS = 8 };
-    const int own = parts_of(s->images, s->ex->threads), tiles = s->w->tiles;
+    enum { FEWEST_ROWS = 48, STEP_ROWS = 8 }; /* for a block; in those of the products */
+    const int tiles = s->w->tiles, rows = s->images * tiles;
+    const int most = rows > FEWEST_ROWS ? rows / FEWEST_ROWS : 1;
+    const int images = parts_of(s->images, smaller(most, s->ex->threads));
+    const int step = tiles < STEP_ROWS ? STEP_ROWS / tiles : 1;
 
-    return tiles < ROWS ? parts_of(own, ROWS / tiles) * (ROWS / tiles) : own;
-}
-
-static int vectors(const stage *s, int lanes)
-{
-    return lanes / kernels(s)->width;
+    return parts_of(images, step) * step;
 }
 
 typedef struct side_task {
     const stage *s;
-    int lanes; /* channels or atoms */
+    int vectors; /* of channels or atoms */
 } side_task;
 
-/* Image after image for each vector of lanes, so that the rows of a panel are written in order. */
+/* Block after block, and image after image for each vector of lanes, so that the rows of a panel
+ * are written in order. The last block may be shorter. */
 static void side_items(const void *args, int64_t begin, int64_t end)
 {
     const side_task *t = args;
     const stage *s = t->s;
-    const int block = block_images(s), count = vectors(s, t->lanes);
+    const int block = block_images(s);
     float *frame = own_frame(s);
 
     for (int64_t i = begin; i < end; i++) {
-        const int first = (int)(i / count) * block, last = smaller(first + block, s->images);
-        for (int image = first; image < last; image++)
-            s->kernel(s->args, image, (int)(i % count) * kernels(s)->width, frame);
+        const int64_t column = i / block; /* a vector of a block */
+        const int image = (int)(column / t->vectors) * block + (int)(i % block);
+        if (image < s->images)
+            s->kernel(s->args, image, (int)(column % t->vectors) * kernels(s)->width, frame);
     }
 }
 
+/* Pieces of a transform for each thread, of which a slower one takes fewer. */
+enum { TURNS = 8 };
+
 static void run_side(stage *s, ct_side_kernel *kernel, int lanes, const void *side)
 {
-    const side_task t = {.s = s, .lanes = lanes};
+    const int block = block_images(s);
+    const side_task t = {.s = s, .vectors = lanes / kernels(s)->width};
+    const int64_t count = (int64_t)parts_of(s->images, block) * block * t.vectors;
+    /* Neighbours to one thread, which fetches the next image while it computes one. */
+    const int64_t piece = count / ((int64_t)s->ex->threads * TURNS);
 
     s->kernel = kernel;
     s->args = side;
-    ct_cpu_for(s->ex, (int64_t)parts_of(s->images, block_images(s)) * vectors(s, lanes), 1,
-               side_items, &t);
+    ct_cpu_for(s->ex, count, piece > 1 ? piece : 1, side_items, &t);
 }
 
 /* V <- (from) the image. */
