@@ -445,7 +445,7 @@ def versions():
     """Of csctrl and its peers."""
     git = functools.partial(subprocess.run, cwd=ROOT, capture_output=True, text=True)
     commit = git(["git", "describe", "--always"]).stdout.strip()
-    if git(["git", "status", "--porcelain", "--", ".", ":!bench/results"]).stdout:  # results are no change
+    if git(["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results"]).stdout:  # results are no change
         commit += "-dirty"
     names = ("torch", "triton") if args.gpu else ("torch", "torchvision", "onnxruntime")
     code = f"from importlib.metadata import version as v, packages_distributions as p\n" \

@@ -80,14 +80,22 @@ static int take_saved(const study *s, study_run *run, const char *path)
     return CLI_OK;
 }
 
-/* Number of the checkpoint that the run goes on from; -1: there is none. */
+/* Number of the latest checkpoint, or where that was deleted, of the one before it, which the run
+ * is resumed from (never the best, which a model is loaded from); -1: there is none. */
 static int64_t last_step(const char *path)
 {
-    char checkpoint[PATH_MAX];
-    int64_t step = -1;
+    char *pointer = cli_format("%s/checkpoints/latest", path);
+    char *target = pointer != NULL ? cli_pointer_target(pointer) : NULL;
+    const char *dash = target != NULL ? strrchr(target, '-') : NULL;
+    int64_t step = dash != NULL ? strtoll(dash + 1, NULL, 10) : -1;
 
-    return csctrl_checkpoint_find(path, checkpoint, sizeof checkpoint, &step) == CSCTRL_OK ? step
-                                                                                           : -1;
+    if (target != NULL && access(target, F_OK) != 0) {
+        *strrchr(target, '/') = '\0'; /* the pointer's folder */
+        free(cli_last_numbered(target, "step-", "", INT64_MAX, &step));
+    }
+    free(target);
+    free(pointer);
+    return step;
 }
 
 /* What a run directory has before its first checkpoint is complete, the inner folders first; a name

@@ -100,12 +100,13 @@ CSCTRL_API csctrl_status csctrl_model_load(csctrl_model **out, const char *path,
                                            const char *const *overrides, size_t count, int batch);
 
 /** Which checkpoint csctrl_model_load() takes: of a run the latest, or where that is gone the best
- * or the last finished one.
+ * or the last finished one, with a warning. (Training goes on from the latest or the last finished
+ * one, never from the best.) What is in it is not looked at.
  *
  * @param path   Borrowed. As in csctrl_model_load().
- * @param found  Written: the path of its directory, which holds config.yaml.
+ * @param found  Written: the path of its directory; not touched on errors.
  * @param size   Bytes at `found`.
- * @param step   Written: N of a directory step-N, -1 of another; may be NULL.
+ * @param step   Written: N of a directory step-N, -1 of another; likewise; may be NULL.
  * @return CSCTRL_OK; CSCTRL_E_NOT_FOUND; CSCTRL_E_IO; CSCTRL_E_FORMAT (a pointer that names no
  * checkpoint); CSCTRL_E_INVALID when `size` is too small; CSCTRL_E_NOMEM.
  * Threading: any thread.

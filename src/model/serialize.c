@@ -254,13 +254,17 @@ csctrl_status csctrl_checkpoint_find(const char *path, char *found, size_t size,
     if (status != CSCTRL_OK)
         return status;
     const size_t length = strlen(checkpoint);
-    if (length < size)
-        memcpy(found, checkpoint, length + 1);
-    else
+    if (!ct_fs_is_dir(checkpoint)) {
+        status = ct_fail(CSCTRL_E_NOT_FOUND, "%s names the checkpoint %s, which is not there", path,
+                         checkpoint);
+    } else if (length >= size) {
         status = ct_fail(CSCTRL_E_INVALID, "%s: expected room for a path of %zu bytes, found %zu",
                          checkpoint, length + 1, size);
-    if (step != NULL)
-        *step = ct_checkpoint_step(checkpoint);
+    } else {
+        memcpy(found, checkpoint, length + 1);
+        if (step != NULL)
+            *step = ct_checkpoint_step(checkpoint);
+    }
     ct_free(checkpoint);
     return status;
 }

@@ -32,5 +32,7 @@ runs rate images data.size=4 train.batch=6 model.layers=16x4s1p0
 
 if [ -d /usr/share/datasets/fashion-mnist ]; then
     runs loader images data.path=/usr/share/datasets/fashion-mnist data.size=32 train.batch=6 train.batches=2
+else
+    echo "workloads.sh: loader skipped, no /usr/share/datasets/fashion-mnist"
 fi
 runs peak flops isa=portable

@@ -28,6 +28,8 @@ static const spec specs[] = {
     {"k4 s2 signed, elastic", {9, 12, 20, 32, 48, 4, 2, 1}, 0.3, 0.2, false},
     {"k4 s2 many images", {300, 8, 8, 32, 64, 4, 2, 1}, 0.1, 0, true},
     {"k4 s2 few tiles, some cut", {2, 6, 10, 16, 32, 4, 2, 1}, 0.2, 0.1, true},
+    {"k4 s2 tiles of two kinds", {2, 16, 16, 16, 32, 4, 2, 1}, 0.1, 0, true},
+    {"k4 s2 tiles of two kinds, cut", {3, 14, 18, 16, 32, 4, 2, 1}, 0.2, 0.1, false},
     {"k4 s2 one tile", {1, 4, 4, 32, 16, 4, 2, 1}, 0.1, 0, false},
     {"one pixel, few images", {3, 4, 4, 32, 48, 4, 1, 0}, 0.1, 0, true},
     {"k3 s1", {5, 11, 9, 16, 16, 3, 1, 1}, 0.2, 0.1, true},

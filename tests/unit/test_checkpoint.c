@@ -103,6 +103,14 @@ static void test_public_find(void **state)
     assert_int_equal(step, -1);
     expect_fail(csctrl_checkpoint_find(temp_path(state, "run"), small, sizeof small, NULL),
                 CSCTRL_E_INVALID, "expected room for a path of");
+    expect_ok(csctrl_checkpoint_find(temp_path(state, "run/checkpoints/best"), found, sizeof found,
+                                     &step));
+    assert_int_equal(step, 2);
+    temp_file(state, "run/checkpoints/best", "step-00000009\n", 14);
+    expect_fail(csctrl_checkpoint_find(temp_path(state, "run/checkpoints/best"), found,
+                                       sizeof found, &step),
+                CSCTRL_E_NOT_FOUND, "which is not there");
+    assert_int_equal(step, 2);
     expect_fail(csctrl_checkpoint_find(temp_path(state, "none"), found, sizeof found, NULL),
                 CSCTRL_E_NOT_FOUND, "no such run or checkpoint directory");
 }

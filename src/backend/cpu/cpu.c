@@ -114,10 +114,12 @@ void ct_cpu_use_threads(const ct_exec *ex)
 /* The rest of a share, piece after piece. */
 static void work_off(ct_share *share, int64_t count, int64_t piece, ct_loop *loop, const void *args)
 {
-    int64_t i;
-
-    while ((i = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed)) < share->end)
-        loop(args, i * piece, (i + 1) * piece < count ? (i + 1) * piece : count);
+    /* Looked at before it is taken from: with many threads most shares are found empty. */
+    while (atomic_load_explicit(&share->next, memory_order_relaxed) < share->end) {
+        const int64_t i = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+        if (i < share->end)
+            loop(args, i * piece, (i + 1) * piece < count ? (i + 1) * piece : count);
+    }
 }
 
 void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t piece, ct_loop *loop, const void *args)

@@ -43,7 +43,7 @@ static inline float *ct_cpu_at(const ct_tensor *t, int n)
 
 /* Run `loop` over 0..count-1 in pieces of `piece`, on the threads of the context. Each thread has
  * the same part of the range every time, so that what it wrote it finds in its own caches, and then
- * takes what others have left of theirs. */
+ * takes what others have left of theirs. One at a time on a context: `loop` must not call it. */
 void ct_cpu_for(const ct_exec *ex, int64_t count, int64_t piece, ct_loop *loop, const void *args);
 
 /* Sums of `width` (at most CT_MAX_SUMS) numbers over 0..count-1: the range is cut into a fixed

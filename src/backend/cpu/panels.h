@@ -57,7 +57,8 @@ typedef struct ct_product {
     bool transposed, accumulate;
 } ct_product;
 
-/* What of C a kernel computes: rows from a multiple of CT_LANES on, CT_PRODUCT_PANELS at most. */
+/* What of C a kernel computes: any rows (of A^T B from a multiple of CT_LANES on), panels
+ * CT_PRODUCT_PANELS at most. */
 typedef struct ct_product_part {
     int matrix, row, rows, panel, panels;
 } ct_product_part;

@@ -38,13 +38,25 @@ bool ct_winograd_fits(const ct_geom *g, ct_form form)
     return false;
 }
 
+static int64_t tiles_of(const ct_geom *g, ct_form form)
+{
+    return (int64_t)tiles_along(ct_down(form), g->oh) * tiles_along(ct_across(form), g->ow);
+}
+
+/* Of an image, for one channel and one atom. */
+static int64_t products_of(const ct_geom *g, ct_form form)
+{
+    return tiles_of(g, form) * ct_points(ct_down(form)) * ct_points(ct_across(form));
+}
+
 bool ct_winograd_pays(const ct_geom *g, ct_form form)
 {
-    const int64_t tiles =
-        (int64_t)tiles_along(ct_down(form), g->oh) * tiles_along(ct_across(form), g->ow);
     const int tile = ct_tile(ct_down(form)) * ct_tile(ct_across(form));
+    const bool rival = form == CT_F42 || form == CT_F42_F22; /* of F(2, 2), whose U is smaller */
 
-    return tiles * tile < 2 * g->oh * g->ow && g->n * tiles >= least_rows[form];
+    return tiles_of(g, form) * tile < 2 * g->oh * g->ow &&
+           g->n * tiles_of(g, form) >= least_rows[form] &&
+           (!rival || products_of(g, form) < products_of(g, CT_F22));
 }
 
 /* Columns of the products that need a place of their own: M, and I unless it lies in V. */

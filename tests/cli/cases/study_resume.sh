@@ -49,8 +49,13 @@ complains 2 'whole/runs/untied was trained with optim\.clip=1, the study tied as
     study tied --out whole
 
 # A last checkpoint that was deleted is trained again, from the one before it.
+# The best is not asked, as resume does not ask it.
 rm -r TERM/runs/untied/checkpoints/$(step 400)
+older=$(find TERM/runs/untied/checkpoints -name 'step-*' | sort | tail -n 1)
+cp -r "$older" TERM/runs/untied/checkpoints/$(step 1)
+echo "$(step 1)" >TERM/runs/untied/checkpoints/best
 expect 0 study tied --out TERM
+if grep "$(step 1) is taken" err; then fail "the study asks the best checkpoint"; fi
 says '^run 2/2 untied  step 400/400 '
 same TERM/runs/untied/checkpoints/$(step 400)/model.safetensors \
     KILL/runs/untied/checkpoints/$(step 400)/model.safetensors
