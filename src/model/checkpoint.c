@@ -99,10 +99,11 @@ csctrl_status ct_checkpoint_pointed(const char *run, const char *pointer, char *
 int64_t ct_checkpoint_step(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    const char *digits = name + strlen(STEP);
 
-    if (strncmp(name, STEP, strlen(STEP)) != 0 || *digits == '\0' ||
-        digits[strspn(digits, "0123456789")] != '\0')
+    if (strncmp(name, STEP, strlen(STEP)) != 0)
+        return -1;
+    const char *digits = name + strlen(STEP);
+    if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0')
         return -1;
     return strtoll(digits, NULL, 10);
 }

@@ -26,6 +26,8 @@ typedef struct spec {
 static const spec specs[] = {
     {"k4 s2", {8, 16, 16, 16, 32, 4, 2, 1}, 0.1, 0, true},
     {"k4 s2 signed, elastic", {9, 12, 20, 32, 48, 4, 2, 1}, 0.3, 0.2, false},
+    {"k4 s2 large tiles, cut", {9, 14, 14, 32, 48, 4, 2, 1}, 0.3, 0.2, false},
+    {"k4 s2 large tiles, cut across", {9, 14, 18, 16, 32, 4, 2, 1}, 0.1, 0, true},
     {"k4 s2 many images", {300, 8, 8, 32, 64, 4, 2, 1}, 0.1, 0, true},
     {"k4 s2 few tiles, some cut", {2, 6, 10, 16, 32, 4, 2, 1}, 0.2, 0.1, true},
     {"k4 s2 tiles of two kinds", {2, 16, 16, 16, 32, 4, 2, 1}, 0.1, 0, true},

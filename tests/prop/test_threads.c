@@ -14,7 +14,12 @@
 #include "support/expect.h"
 #include "support/tiny.h"
 
-enum { THREADS = 4, IMAGES = 100 /* several blocks in every layer */, SIDE = 32, FEATURES = 16 };
+enum {
+    THREADS = 4,
+    IMAGES = 100 /* several blocks in each Winograd layer */,
+    SIDE = 32,
+    FEATURES = 16
+};
 
 /* Every layer goes to a kernel of our own. */
 static csctrl_config *make_config(const char *threads)
