@@ -81,6 +81,12 @@ static csctrl_status follow_pointer(const char *path, char **checkpoint)
         folder[slash == path ? 1 : slash - path] = '\0';
     status = read_pointer(folder, slash != NULL ? slash + 1 : path, checkpoint);
     ct_free(folder);
+    if (status == CSCTRL_OK && !ct_fs_is_dir(*checkpoint)) {
+        status = ct_fail(CSCTRL_E_NOT_FOUND, "%s names the checkpoint %s, which is not there", path,
+                         *checkpoint);
+        ct_free(*checkpoint);
+        *checkpoint = NULL;
+    }
     return status;
 }
 

@@ -254,10 +254,7 @@ csctrl_status csctrl_checkpoint_find(const char *path, char *found, size_t size,
     if (status != CSCTRL_OK)
         return status;
     const size_t length = strlen(checkpoint);
-    if (!ct_fs_is_dir(checkpoint)) {
-        status = ct_fail(CSCTRL_E_NOT_FOUND, "%s names the checkpoint %s, which is not there", path,
-                         checkpoint);
-    } else if (length >= size) {
+    if (length >= size) {
         status = ct_fail(CSCTRL_E_INVALID, "%s: expected room for a path of %zu bytes, found %zu",
                          checkpoint, length + 1, size);
     } else {

@@ -1,10 +1,10 @@
 /* winograd.h - Winograd convolution: the transforms, and what is done on their way (SPEC 1).
  *
- * The code side of a dictionary is cut into tiles of M x M pixels. Along each axis a tile is
- * computed from R taps with T = M + R - 1 products: y = AT [(G w) . (BT x)], T x T of them in two
- * dimensions, each product of tiles and channels being a matrix product: F(M, R). The adjoint and
- * the gradient use the same three matrices, transposed. What enters a product is kept as operands
- * (operand.h), what comes from it as floats. */
+ * The code side of a dictionary is cut into tiles. Along each axis, where it is M pixels long,
+ * a tile is computed from R taps with T = M + R - 1 products: y = AT [(G w) . (BT x)]; in two
+ * dimensions with those down times those across, each product of tiles and channels being a matrix
+ * product: F(M, R). The adjoint and the gradient use the same three matrices, transposed. What
+ * enters a product is kept as operands (operand.h), what comes from it as floats. */
 #ifndef CT_BACKEND_CPU_WINOGRAD_H
 #define CT_BACKEND_CPU_WINOGRAD_H
 
