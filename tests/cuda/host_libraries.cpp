@@ -13,6 +13,7 @@ enum : size_t { WORKSPACE = 1000 };
 struct ct_cuda_conv {
     ct_geom geom;
     ct_cuda_type type;
+    bool asked[CT_CUDA_FUSED_COUNT];
 };
 
 /* ---- convolutions */
@@ -185,7 +186,7 @@ csctrl_status ct_cuda_conv_open(ct_cuda_device *device, const ct_geom *geom, ct_
     /* So that what then follows is seen: cuDNN need not have all. */
     if (type == CT_CUDA_BF16 && g.c == 5)
         return FAIL(CSCTRL_E_UNSUPPORTED, "no algorithm for five channels");
-    *out = new ct_cuda_conv{g, type};
+    *out = new ct_cuda_conv{g, type, {}};
     *workspace = WORKSPACE;
     return CSCTRL_OK;
 }
@@ -221,6 +222,103 @@ csctrl_status ct_cuda_conv_dict_grad(ct_cuda_device *device, const ct_cuda_conv 
 
     return multiply(device, conv, dict_grad, img, img_count(g), code, code_count(g), dP,
                     weight_count(g), workspace);
+}
+
+/* ---- products with what follows them: not as the kernels of csc.cu do it, but as the graphs of
+ * cuda_product.c */
+
+/* What cuDNN has for the presets: all, but for residuals of few channels in bfloat16. */
+bool ct_cuda_conv_fuses(ct_cuda_device *device, ct_cuda_conv *conv, ct_cuda_fused what)
+{
+    if (!conv->asked[what] && device->recording)
+        die("a fused product is made while work is recorded");
+    conv->asked[what] = true;
+    return conv->type != CT_CUDA_F32 &&
+           !(what == CT_CUDA_RESIDUAL && conv->type == CT_CUDA_BF16 && conv->geom.c < 8);
+}
+
+/* v - max(min(v, threshold), -threshold), or without the max. */
+static float shrink(float v, float threshold, bool nonneg)
+{
+    const float low = threshold < v ? threshold : v; /* v where it is not a number */
+
+    return v - (nonneg || low > -threshold || isnan(low) ? low : -threshold);
+}
+
+typedef std::function<float(size_t i, float product)> epilogue;
+
+/* result[i] <- f(i, a product's element i), and a copy of it as an operand. */
+static void finish(const std::vector<double> &product, const epilogue &f, float *result,
+                   void *narrow)
+{
+    for (size_t i = 0; i < product.size(); i++) {
+        result[i] = f(i, (float)product[i]);
+        if (narrow != NULL)
+            ((__nv_bfloat16 *)narrow)[i] = __float2bfloat16(result[i]);
+    }
+}
+
+static csctrl_status fused_residual(ct_cuda_device *device, const ct_cuda_conv *conv,
+                                    const ct_cuda_fused_args &a)
+{
+    const ct_geom g = conv->geom;
+    const ct_cuda_type type = conv->type;
+    void *const narrow = type == CT_CUDA_BF16 ? a.narrow : NULL;
+
+    CT_TRY(on_device(device, "x of a residual", a.x, img_count(g) * sizeof *a.x));
+    CT_TRY(on_device(device, "a residual", a.result, img_count(g) * sizeof *a.result));
+    return queue(device, {a.operand, a.P, a.x, a.result, narrow, a.workspace}, [=]() {
+        use(a.workspace);
+        const std::vector<double> Ay = synthesis(g, decode(type, a.operand, code_count(g)),
+                                                 decode(type, a.P, weight_count(g)));
+        finish(
+            Ay, [=](size_t i, float product) { return a.x[i] - product; }, a.result, narrow);
+    });
+}
+
+/* other: the code that the product is put together with, or NULL. */
+static csctrl_status fused_analysis(ct_cuda_device *device, const ct_cuda_conv *conv,
+                                    const ct_cuda_fused_args &a, const float *other,
+                                    const std::function<epilogue(float eta)> &at)
+{
+    const ct_geom g = conv->geom;
+    const ct_cuda_type type = conv->type;
+
+    CT_TRY(on_device(device, "a step size", a.eta, sizeof *a.eta));
+    CT_TRY(on_device(device, "a fused result", a.result, code_count(g) * sizeof *a.result));
+    if (other != NULL)
+        CT_TRY(on_device(device, "a fused operand", other, code_count(g) * sizeof *other));
+    return queue(device, {a.operand, a.P, a.eta, other, a.result, a.workspace}, [=]() {
+        use(a.workspace);
+        finish(
+            analysis(g, decode(type, a.operand, img_count(g)), decode(type, a.P, weight_count(g))),
+            at(*a.eta), a.result, NULL);
+    });
+}
+
+csctrl_status ct_cuda_conv_fused(ct_cuda_device *device, const ct_cuda_conv *conv,
+                                 ct_cuda_fused what, const ct_cuda_fused_args *args)
+{
+    const ct_cuda_fused_args a = *args;
+    const bool first = what == CT_CUDA_SHRINK_FIRST || what == CT_CUDA_SHRINK_FIRST_NONNEG;
+    const bool nonneg = what == CT_CUDA_SHRINK_NONNEG || what == CT_CUDA_SHRINK_FIRST_NONNEG;
+
+    if (!conv->asked[what])
+        die("a fused product is used before it is asked for");
+    if (a.result == a.x || a.result == a.y || a.result == a.gs)
+        die("a fused product in place");
+    if (what == CT_CUDA_RESIDUAL)
+        return fused_residual(device, conv, a);
+    if (what == CT_CUDA_STEP_BACKWARD)
+        return fused_analysis(device, conv, a, a.gs, [=](float eta) -> epilogue {
+            return [=](size_t i, float product) { return a.gs[i] / eta - product; };
+        });
+    return fused_analysis(device, conv, a, first ? NULL : a.y, [=](float eta) -> epilogue {
+        const float threshold = eta * (float)a.lambda;
+        return [=](size_t i, float product) {
+            return shrink(product * eta + (first ? 0 : a.y[i]), threshold, nonneg);
+        };
+    });
 }
 
 /* ---- matrices, column-major: element (i, j) at i + j s */

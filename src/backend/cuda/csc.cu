@@ -39,11 +39,19 @@ int ct_k_shrink(void *stream, int64_t n, const ct_k_prox *prox, float beta, cons
     return CT_LAUNCHED();
 }
 
+/* By the first thread of all. */
+static __device__ void tell_step(const double *step, float *eta)
+{
+    if (blockIdx.x == 0 && threadIdx.x == 0 && eta != NULL)
+        *eta = (float)*step;
+}
+
 static __global__ void shrink_backward(int64_t n, ct_k_prox p, const float *z, const float *dz,
-                                       float *g, bf16 *narrow)
+                                       float *g, bf16 *narrow, float *eta)
 {
     const float factor = (float)(*p.eta / (1 + p.mu * *p.eta));
 
+    tell_step(p.eta, eta);
     for (CT_EACH(i, n)) {
         const float v = z[i] == 0 ? 0 : factor * dz[i];
         g[i] = v;
@@ -53,9 +61,25 @@ static __global__ void shrink_backward(int64_t n, ct_k_prox p, const float *z, c
 }
 
 int ct_k_shrink_backward(void *stream, int64_t n, const ct_k_prox *prox, const float *z,
-                         const float *dz, float *g, void *narrow)
+                         const float *dz, float *g, void *narrow, float *eta)
 {
-    CT_LAUNCH(shrink_backward, ct_blocks(n), CT_BLOCK, stream, n, *prox, z, dz, g, (bf16 *)narrow);
+    CT_LAUNCH(shrink_backward, ct_blocks(n), CT_BLOCK, stream, n, *prox, z, dz, g, (bf16 *)narrow,
+              eta);
+    return CT_LAUNCHED();
+}
+
+static __global__ void narrow_step(int64_t n, const double *step, const float *x, bf16 *to,
+                                   float *eta)
+{
+    tell_step(step, eta);
+    for (CT_EACH(i, n))
+        store(to + i, x[i]);
+}
+
+int ct_k_narrow_step(void *stream, int64_t n, const double *step, const float *x, void *to,
+                     float *eta)
+{
+    CT_LAUNCH(narrow_step, ct_blocks(n), CT_BLOCK, stream, n, step, x, (bf16 *)to, eta);
     return CT_LAUNCHED();
 }
 

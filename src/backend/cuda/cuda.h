@@ -69,6 +69,7 @@ void ct_cuda_fill_repeat(ct_ops *ops);
 typedef struct ct_cuda_operands {
     void *image[2], *code[2]; /* of the operands' type; in float the first image alone */
     void *dP, *workspace;
+    float *eta; /* a step size for fused products */
 } ct_cuda_operands;
 ct_cuda_operands ct_cuda_operands_of(const ct_conv *conv);
 
@@ -78,6 +79,10 @@ csctrl_status ct_cuda_synthesise(ct_exec *ex, const ct_conv *conv, const void *c
 /* dW += scale d<code, A* image>/dW */
 csctrl_status ct_cuda_add_dict_grad(ct_exec *ex, const ct_conv *conv, double scale,
                                     const void *image, const void *code, ct_tensor *dW);
+/* One of the fused products; args without P and workspace, which the operator has. */
+bool ct_cuda_fuses(ct_exec *ex, const ct_conv *conv, ct_cuda_fused what);
+csctrl_status ct_cuda_fused_product(ct_exec *ex, const ct_conv *conv, ct_cuda_fused what,
+                                    ct_cuda_fused_args args);
 /* *to: x itself, or a copy of it in bfloat16 at `memory`. */
 csctrl_status ct_cuda_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x, void *memory,
                               const void **to);

@@ -4,7 +4,7 @@
 
 /* Where the parts of an operator's scratch memory begin. */
 typedef struct layout {
-    size_t image[2], code[2], dP, workspace, end;
+    size_t image[2], code[2], dP, workspace, eta, end;
 } layout;
 
 typedef struct operator_impl {
@@ -32,6 +32,7 @@ static layout lay_out(const ct_geom *g, ct_cuda_type type, size_t workspace)
     l.code[1] = ct_cuda_place(&l.end, copies * code);
     l.dP = ct_cuda_place(&l.end, size * weights(g));
     l.workspace = ct_cuda_place(&l.end, workspace);
+    l.eta = ct_cuda_place(&l.end, sizeof(float));
     return l;
 }
 
@@ -109,6 +110,7 @@ ct_cuda_operands ct_cuda_operands_of(const ct_conv *conv)
         .code = {memory + at->code[0], memory + at->code[1]},
         .dP = memory + at->dP,
         .workspace = memory + at->workspace,
+        .eta = (float *)(memory + at->eta),
     };
 }
 
@@ -160,6 +162,23 @@ csctrl_status ct_cuda_add_dict_grad(ct_exec *ex, const ct_conv *conv, double sca
     CT_CUDA_TRY(ct_k_unpack(ct_cuda_queue(ex), g->atoms, g->c, g->kernel * g->kernel, (float)scale,
                             at.dP, ct_cuda_is_half(conv), dW->data));
     return CSCTRL_OK;
+}
+
+bool ct_cuda_fuses(ct_exec *ex, const ct_conv *conv, ct_cuda_fused what)
+{
+    const operator_impl *impl = conv->impl;
+
+    return ct_cuda_conv_fuses(ct_cuda_of(ex)->device, impl->products, what);
+}
+
+csctrl_status ct_cuda_fused_product(ct_exec *ex, const ct_conv *conv, ct_cuda_fused what,
+                                    ct_cuda_fused_args args)
+{
+    const operator_impl *impl = conv->impl;
+
+    args.P = conv->packed;
+    args.workspace = ct_cuda_operands_of(conv).workspace;
+    return ct_cuda_conv_fused(ct_cuda_of(ex)->device, impl->products, what, &args);
 }
 
 /* ---- on the caller's tensors */

@@ -1,5 +1,5 @@
-/* cuda_csc.c - one FISTA step and its gradient (SPEC 1): products and, between them, one pass over
- * memory each. */
+/* cuda_csc.c - one FISTA step and its gradient (SPEC 1): products with what follows them as one
+ * kernel where there is one, and otherwise one pass over memory between two products. */
 #include "backend/cuda/cuda.h"
 
 static ct_k_prox prox_of(const ct_prox *prox)
@@ -29,7 +29,21 @@ static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, const
     const ct_k_prox p = prox_of(prox);
 
     CT_CUDA_TRY(ct_k_shrink_backward(ct_cuda_queue(ex), ct_cuda_count(z), &p, z->data, dz->data,
-                                     g->data, NULL));
+                                     g->data, NULL, NULL));
+    return CSCTRL_OK;
+}
+
+/* *to: y, or x where there is none, as an operand; with those in bfloat16 at.eta is written too. */
+static csctrl_status first_operand(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
+                                   const ct_cuda_operands *at, const void **to)
+{
+    const ct_tensor *const t = s->y != NULL ? s->y : s->x;
+    void *const memory = s->y != NULL ? at->code[0] : at->image[1];
+
+    *to = ct_cuda_is_half(conv) ? memory : t->data;
+    if (ct_cuda_is_half(conv))
+        CT_CUDA_TRY(ct_k_narrow_step(ct_cuda_queue(ex), ct_cuda_count(t), s->prox.eta, t->data,
+                                     memory, at->eta));
     return CSCTRL_OK;
 }
 
@@ -38,32 +52,73 @@ static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
                               const ct_cuda_operands *at, const void **operand)
 {
     const bool half = ct_cuda_is_half(conv);
-    float *const r = half && s->drop_r ? NULL : s->r->data;
     const void *y = NULL;
 
     if (s->y == NULL)
-        return ct_cuda_operand(ex, conv, s->x, at->image[1], operand);
-    CT_TRY(ct_cuda_operand(ex, conv, s->y, at->code[0], &y));
+        return first_operand(ex, conv, s, at, operand);
+    *operand = half ? at->image[1] : s->r->data;
+    CT_TRY(first_operand(ex, conv, s, at, &y));
+    if (ct_cuda_fuses(ex, conv, CT_CUDA_RESIDUAL))
+        return ct_cuda_fused_product(
+            ex, conv, CT_CUDA_RESIDUAL,
+            (ct_cuda_fused_args){
+                .operand = y, .x = s->x->data, .result = s->r->data, .narrow = at->image[1]});
     CT_TRY(ct_cuda_synthesise(ex, conv, y, at->image[0]));
     CT_CUDA_TRY(ct_k_blend(ct_cuda_queue(ex), ct_cuda_count(s->x), 1, s->x->data, -1, at->image[0],
-                           half, r, half ? at->image[1] : NULL));
-    *operand = half ? at->image[1] : r;
+                           half, half && s->drop_r ? NULL : s->r->data,
+                           half ? at->image[1] : NULL));
+    return CSCTRL_OK;
+}
+
+/* z = prox(y + eta A* r) and what follows from it. */
+static csctrl_status shrink(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
+                            const ct_cuda_operands *at, const void *r)
+{
+    const ct_cuda_fused fused =
+        s->y != NULL ? (s->prox.nonneg ? CT_CUDA_SHRINK_NONNEG : CT_CUDA_SHRINK)
+                     : (s->prox.nonneg ? CT_CUDA_SHRINK_FIRST_NONNEG : CT_CUDA_SHRINK_FIRST);
+    const ct_k_prox prox = prox_of(&s->prox);
+    const bool half = ct_cuda_is_half(conv);
+    void *const grad = half ? at->code[1] : s->z->data; /* A* r; in place in float */
+
+    if (half && s->y_next == NULL && s->prox.mu == 0 && ct_cuda_fuses(ex, conv, fused))
+        return ct_cuda_fused_product(ex, conv, fused,
+                                     (ct_cuda_fused_args){.operand = r,
+                                                          .eta = at->eta,
+                                                          .y = data_of(s->y),
+                                                          .result = s->z->data,
+                                                          .lambda = s->prox.lambda});
+    CT_TRY(ct_cuda_analyse(ex, conv, r, grad));
+    CT_CUDA_TRY(ct_k_shrink(ct_cuda_queue(ex), ct_cuda_count(s->z), &prox, (float)s->beta, grad,
+                            half, data_of(s->y), data_of(s->z_prev), s->z->data,
+                            data_of(s->y_next)));
     return CSCTRL_OK;
 }
 
 static csctrl_status csc_step(ct_exec *ex, ct_conv *conv, const ct_csc_step *s)
 {
     const ct_cuda_operands at = ct_cuda_operands_of(conv);
-    const ct_k_prox prox = prox_of(&s->prox);
-    const bool half = ct_cuda_is_half(conv);
-    void *const grad = half ? at.code[1] : s->z->data; /* A* r; in place in float */
     const void *r = NULL;
 
     CT_TRY(residual(ex, conv, s, &at, &r));
-    CT_TRY(ct_cuda_analyse(ex, conv, r, grad));
-    CT_CUDA_TRY(ct_k_shrink(ct_cuda_queue(ex), ct_cuda_count(s->z), &prox, (float)s->beta, grad,
-                            half, data_of(s->y), data_of(s->z_prev), s->z->data,
-                            data_of(s->y_next)));
+    return shrink(ex, conv, s, &at, r);
+}
+
+/* dy = gs / eta - A* q */
+static csctrl_status gradient_of_y(ct_exec *ex, ct_conv *conv, const ct_csc_step_grad *g,
+                                   const ct_cuda_operands *at, const void *q)
+{
+    const bool half = ct_cuda_is_half(conv);
+    void *const back = half ? at->code[1] : g->dy->data; /* A* q */
+
+    if (ct_cuda_fuses(ex, conv, CT_CUDA_STEP_BACKWARD))
+        return ct_cuda_fused_product(
+            ex, conv, CT_CUDA_STEP_BACKWARD,
+            (ct_cuda_fused_args){
+                .operand = q, .eta = at->eta, .gs = g->dz->data, .result = g->dy->data});
+    CT_TRY(ct_cuda_analyse(ex, conv, q, back));
+    CT_CUDA_TRY(ct_k_step_backward(ct_cuda_queue(ex), ct_cuda_count(g->z), g->prox.eta, g->dz->data,
+                                   back, half, g->dy->data));
     return CSCTRL_OK;
 }
 
@@ -80,7 +135,7 @@ static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_
     const void *r = NULL, *y = NULL;
 
     CT_CUDA_TRY(ct_k_shrink_backward(stream, codes, &prox, g->z->data, g->dz->data, g->dz->data,
-                                     half ? at.code[0] : NULL));
+                                     half ? at.code[0] : NULL, at.eta));
     if (g->dW != NULL) {
         CT_TRY(ct_cuda_operand(ex, conv, g->r, at.image[0], &r));
         CT_TRY(ct_cuda_add_dict_grad(ex, conv, 1, r, gs, g->dW));
@@ -97,11 +152,7 @@ static csctrl_status csc_step_backward(ct_exec *ex, ct_conv *conv, const ct_csc_
         CT_TRY(ct_cuda_operand(ex, conv, g->y, at.code[1], &y));
         CT_TRY(ct_cuda_add_dict_grad(ex, conv, -1, q, y, g->dW));
     }
-    void *const back = half ? at.code[1] : g->dy->data; /* A* q */
-    CT_TRY(ct_cuda_analyse(ex, conv, q, back));
-    CT_CUDA_TRY(
-        ct_k_step_backward(stream, codes, g->prox.eta, g->dz->data, back, half, g->dy->data));
-    return CSCTRL_OK;
+    return gradient_of_y(ex, conv, g, &at, q);
 }
 
 void ct_cuda_fill_csc(ct_ops *ops)

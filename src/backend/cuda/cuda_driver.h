@@ -1,7 +1,7 @@
 /* cuda_driver.h - what the backend uses of CUDA's runtime, cuDNN, cuBLAS and cuSOLVER, with the
- * stream and the handles of one device behind it. cuda_driver.c calls the libraries;
- * tests/cuda/host_driver.cpp does the same on the host, so that everything above it is tested where
- * there is no device.
+ * stream and the handles of one device behind it. cuda_driver.c and cuda_product.c call the
+ * libraries; tests/cuda/host_driver.cpp does the same on the host, so that everything above it is
+ * tested where there is no device.
  *
  * Work is queued on the device's one stream and done in its order, unless said otherwise. Every
  * call returns E_IO with CUDA's own message when it fails, E_NOMEM when memory is short. */
@@ -44,8 +44,8 @@ csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from,
 csctrl_status ct_cuda_download(ct_cuda_device *device, void *to, const void *from, size_t bytes);
 
 /* ---- a convolution at one geometry: NHWC images and codes, weights [atoms, k, k, c], all of
- * `type` but for TF32, which is float. Algorithms are chosen here, among those that repeat bit for
- * bit; E_UNSUPPORTED where there is none. `workspace`: bytes that each product may be given. */
+ * `type` but for TF32, which is float. Kernels are chosen among those that repeat bit for bit;
+ * E_UNSUPPORTED where there is none. `workspace`: bytes that each product may be given. */
 csctrl_status ct_cuda_conv_open(ct_cuda_device *device, const ct_geom *geom, ct_cuda_type type,
                                 ct_cuda_conv **out, size_t *workspace);
 void ct_cuda_conv_close(ct_cuda_device *device, ct_cuda_conv **conv);
@@ -56,6 +56,35 @@ csctrl_status ct_cuda_conv_synthesis(ct_cuda_device *device, const ct_cuda_conv 
                                      const void *code, const void *P, void *img, void *workspace);
 csctrl_status ct_cuda_conv_dict_grad(ct_cuda_device *device, const ct_cuda_conv *conv,
                                      const void *img, const void *code, void *dP, void *workspace);
+
+/* Products with what follows them in a FISTA step or its gradient as one kernel. */
+typedef enum ct_cuda_fused {
+    CT_CUDA_RESIDUAL, /* r = x - A code, as float and, of bf16, as an operand too */
+    CT_CUDA_SHRINK,   /* z = prox(y + eta A* img), signed, mu 0 */
+    CT_CUDA_SHRINK_NONNEG,
+    CT_CUDA_SHRINK_FIRST, /* the same where y is zero */
+    CT_CUDA_SHRINK_FIRST_NONNEG,
+    CT_CUDA_STEP_BACKWARD, /* dy = gs / eta - A* img */
+    CT_CUDA_FUSED_COUNT,
+} ct_cuda_fused;
+
+/* Addresses are of the device; those of a kernel that is not run are not read. No result may be
+ * one of the others. */
+typedef struct ct_cuda_fused_args {
+    const void *operand, *P; /* the code of a residual, the image of the others */
+    const float *eta;
+    const float *x, *y, *gs; /* what the product is put together with */
+    float *result;           /* r, z or dy */
+    void *narrow;            /* r as an operand; of bf16 */
+    double lambda;
+    void *workspace;
+} ct_cuda_fused_args;
+
+/* Whether there is such a kernel, made when it is first asked for, which takes a second or so; then
+ * work may not be being recorded. For float there is none: they compute with tensor cores. */
+bool ct_cuda_conv_fuses(ct_cuda_device *device, ct_cuda_conv *conv, ct_cuda_fused what);
+csctrl_status ct_cuda_conv_fused(ct_cuda_device *device, const ct_cuda_conv *conv,
+                                 ct_cuda_fused what, const ct_cuda_fused_args *args);
 
 /* ---- `count` matrices of s x s doubles, one after the other; `pointers`: device memory of count
  * addresses, which the call fills; info: device memory of count numbers.

@@ -15,7 +15,7 @@ extern "C" {
 /* ---- elementwise.cu */
 int ct_k_fill(void *stream, int64_t n, float value, float *x);
 int ct_k_axpby(void *stream, int64_t n, float a, const float *x, float b, float *y);
-/* to <- x, from or to T. */
+/* to <- x, from or to bfloat16. */
 int ct_k_narrow(void *stream, int64_t n, const float *x, void *to);
 int ct_k_widen(void *stream, int64_t n, const void *x, float *to);
 /* v = a x + b w, x NULL: zero; to (NULL: not wanted) <- v, and narrow (bfloat16; NULL) too. to may
@@ -44,9 +44,13 @@ typedef struct ct_k_prox {
 /* z = prox(y + eta grad), y_next = z + beta (z - z_prev); grad is T; y, y_next NULL as in ops.h. */
 int ct_k_shrink(void *stream, int64_t n, const ct_k_prox *prox, float beta, const void *grad,
                 bool half, const float *y, const float *z_prev, float *z, float *y_next);
-/* g = eta / (1 + mu eta) dz where z is not 0; narrow (bfloat16; NULL: not wanted) too. */
+/* g = eta / (1 + mu eta) dz where z is not 0; narrow (bfloat16; NULL: not wanted) too. eta: the
+ * step size once more, for cuDNN. */
 int ct_k_shrink_backward(void *stream, int64_t n, const ct_k_prox *prox, const float *z,
-                         const float *dz, float *g, void *narrow);
+                         const float *dz, float *g, void *narrow, float *eta);
+/* ct_k_narrow, with the step size too. */
+int ct_k_narrow_step(void *stream, int64_t n, const double *step, const float *x, void *to,
+                     float *eta);
 /* dy = gs / eta - back, back is T */
 int ct_k_step_backward(void *stream, int64_t n, const double *eta, const float *gs,
                        const void *back, bool half, float *dy);
