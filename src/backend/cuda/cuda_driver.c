@@ -1,5 +1,5 @@
-/* cuda_driver.c - one device: stream and handles of cuDNN, cuBLAS and cuSOLVER. The only file that
- * includes their headers. */
+/* cuda_driver.c - one device: stream and handles of cuDNN, cuBLAS and cuSOLVER. The only file of
+ * the backend that includes their headers. */
 #include "backend/cuda/cuda_driver.h"
 
 #include <cublas_v2.h>
