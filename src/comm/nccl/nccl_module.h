@@ -12,8 +12,9 @@ enum { CT_NCCL_MESSAGE_MAX = 512 };
 
 /* Messages between the devices of `ranks`, by which the first rank tells the others NCCL's id.
  * queue: a cudaStream_t of this rank's device, which is CUDA's present one; messages are queued
- * there and done in its order. Fills `device`, to be closed before the queue is. E_UNSUPPORTED,
- * E_IO with the reason in `message`. */
+ * there and done in its order, but for sums that are started: what is queued before finish_sums
+ * does not wait for them. Once opened, nothing is allocated, and all calls can be recorded. Fills
+ * `device`, to be closed before the queue is. E_NOMEM; E_IO with the reason in `message`. */
 typedef csctrl_status ct_nccl_open_fn(ct_comm *device, const ct_comm *ranks, void *queue,
                                       csctrl_status (*gather)(const ct_comm *comm, void *all,
                                                               size_t bytes),
