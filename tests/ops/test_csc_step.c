@@ -1,5 +1,6 @@
 /* test_csc_step.c - a whole FISTA step and its gradient on every backend, for geometries of every
  * way that a backend has to compute them. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -197,6 +198,53 @@ static void test_bf16(void **state)
     }
 }
 
+static void test_tf32(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        op_check_tf32(specs[i].label, steps, &specs[i], 3e-3);
+        op_check_tf32(specs[i].label, gradients, &specs[i], 3e-3);
+    }
+}
+
+static double has_nan(const ct_tensor *t)
+{
+    for (int64_t i = 0; i < csctrl_tensor_count(t); i++)
+        if (isnan(op_get(t, i)))
+            return 1;
+    return 0;
+}
+
+/* A prox must not make a number of what is none. */
+static void not_finite(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    setup u = prepare(run, params);
+    const ct_tensor x = image_input(run, &u.g), y = code_input(run, &u.g);
+    ct_tensor r = image_output(run, &u.g), z = code_input(run, &u.g);
+    ct_csc_step step = {.prox = u.prox, .x = &x, .r = &r, .z = &z};
+
+    op_set(&x, csctrl_tensor_count(&x) / 2, NAN);
+    OP_OK(ex->ops->csc_step(ex, &u.conv, &step));
+    op_keep_number(run, "NaN after the first step", has_nan(&z));
+    step.y = &y;
+    for (int64_t i = 0; i < csctrl_tensor_count(&z); i++)
+        op_set(&z, i, 0);
+    OP_OK(ex->ops->csc_step(ex, &u.conv, &step));
+    op_keep_number(run, "NaN after another", has_nan(&z));
+    ex->ops->conv_destroy(ex, &u.conv);
+}
+
+static void test_not_finite(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        op_check(specs[i].label, not_finite, &specs[i], 0);
+        op_check_bf16(specs[i].label, not_finite, &specs[i], 0);
+        op_check_tf32(specs[i].label, not_finite, &specs[i], 0);
+    }
+}
+
 /* ---- ways that the rule does not choose, pinned by a file of option `tune` */
 
 static const char *pin(void **state, const ct_geom *g, const char *way)
@@ -313,6 +361,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_tf32),
+        cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_gradients),
         cmocka_unit_test_setup_teardown(test_every_way, temp_make, temp_remove),

@@ -279,7 +279,9 @@ static void check_one(const char *label, const ct_exec_options *options, op_case
     char subject[64];
 
     snprintf(subject, sizeof subject, "%s %s%s", options->device, ct_isa_name(options->isa),
-             options->bf16 ? " bf16" : "");
+             options->bf16   ? " bf16"
+             : options->tf32 ? " tf32"
+                             : "");
     assert_int_equal(first->result_count, oracle->result_count);
     for (int i = 0; i < oracle->result_count; i++) {
         const result *a = &first->results[i], *b = &second->results[i];
@@ -318,12 +320,14 @@ static void check_cpu(const char *label, bool bf16, op_case *test, const void *p
 }
 
 /* On the GPU, or the host's emulation of one: "skipped" where there is neither. */
-static void check_cuda(const char *label, bool bf16, op_case *test, const void *params,
+static void check_cuda(const char *label, ct_exec_options cuda, op_case *test, const void *params,
                        const op_run *oracle, double tolerance)
 {
     static bool told;
-    const ct_exec_options cuda = {.device = "cuda", .dtype = CSCTRL_F32, .bf16 = bf16};
     ct_exec *ex = NULL;
+
+    cuda.device = "cuda";
+    cuda.dtype = CSCTRL_F32;
     const bool usable = ct_exec_create(&ex, &cuda) == CSCTRL_OK;
 
     ct_exec_destroy(&ex);
@@ -348,7 +352,7 @@ void op_check(const char *label, op_case *test, const void *params, double toler
 
     check_one(label, &ref, test, params, oracle, tolerance);
     check_cpu(label, false, test, params, oracle, tolerance);
-    check_cuda(label, false, test, params, oracle, tolerance);
+    check_cuda(label, (ct_exec_options){0}, test, params, oracle, tolerance);
     finish(oracle);
 }
 
@@ -357,7 +361,15 @@ void op_check_bf16(const char *label, op_case *test, const void *params, double 
     op_run *oracle = run_oracle(test, params);
 
     check_cpu(label, true, test, params, oracle, tolerance);
-    check_cuda(label, true, test, params, oracle, tolerance);
+    check_cuda(label, (ct_exec_options){.bf16 = true}, test, params, oracle, tolerance);
+    finish(oracle);
+}
+
+void op_check_tf32(const char *label, op_case *test, const void *params, double tolerance)
+{
+    op_run *oracle = run_oracle(test, params);
+
+    check_cuda(label, (ct_exec_options){.tf32 = true}, test, params, oracle, tolerance);
     finish(oracle);
 }
 

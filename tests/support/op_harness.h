@@ -51,6 +51,8 @@ void op_check(const char *label, op_case *test, const void *params, double toler
 
 /* The same on cpu and cuda with precision bf16. */
 void op_check_bf16(const char *label, op_case *test, const void *params, double tolerance);
+/* And on cuda with precision tf32. */
+void op_check_tf32(const char *label, op_case *test, const void *params, double tolerance);
 
 /* Option `tune` of cpu in the checks that follow; NULL: none. Not copied. */
 void op_set_tune(const char *tune);
