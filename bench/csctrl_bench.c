@@ -350,7 +350,7 @@ static csctrl_status loader_run(bench *b)
     for (int64_t i = 0; i < b->batches && status == CSCTRL_OK; i++) {
         status = ct_loader_next(loader, &images, &labels);
         if (status == CSCTRL_OK)
-            status = b->host->ops->from_bytes(b->host, &images, &b->pixels);
+            status = b->host->ops->from_bytes(b->host, &images, NULL, &b->pixels);
     }
     ct_loader_destroy(&loader);
     return status;

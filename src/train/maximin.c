@@ -157,7 +157,7 @@ csctrl_status ct_game_load(ct_game *game, const ct_tensor *images, const int64_t
     if (bytes) {
         const ct_tensor loaded = csctrl_tensor_view(CSCTRL_U8, 4, nchw->shape, nchw->data);
         CT_TRY(ex->ops->upload(ex, nchw->data, images->data, ct_tensor_bytes(images)));
-        return ex->ops->from_bytes(ex, &loaded, &game->x);
+        return ex->ops->from_bytes(ex, &loaded, NULL, &game->x);
     }
     CT_TRY(ct_put(ex, images->data, csctrl_tensor_count(images), nchw));
     return ex->ops->to_nhwc(ex, nchw, &game->x);
