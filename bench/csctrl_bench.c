@@ -264,7 +264,7 @@ static csctrl_status game_run(bench *b)
                              {CT_DECODER, csctrl_config_real(b->config, "optim.decoder_lr")}};
     ct_exec *ex = b->model->ex;
 
-    CT_TRY(ct_game_load(&b->game, &b->x, b->labels));
+    CT_TRY(ct_game_load(&b->game, &(ct_batch){.images = b->x, .labels = b->labels}));
     CT_TRY(ct_optim_load(&b->optim, moves, 2));
     CT_TRY(ex->ops->repeat(ex, &b->record, game_play, b));
     for (int i = 0; i < 2 && ex->deferred; i++)
@@ -321,8 +321,8 @@ static csctrl_status encode_run(bench *b)
     return csctrl_model_encode(b->model, &b->x, &b->z);
 }
 
-/* ---- loader: train.batches batches, by a loader made anew, so that none was decoded while nobody
- * looked at the clock */
+/* ---- loader: train.batches batches, flips and crops made, by a loader made anew, so that none was
+ * decoded while nobody looked at the clock */
 
 static csctrl_status loader_open(bench *b)
 {
@@ -343,14 +343,13 @@ static csctrl_status loader_open(bench *b)
 static csctrl_status loader_run(bench *b)
 {
     ct_loader *loader = NULL;
-    ct_tensor images;
-    const int64_t *labels = NULL;
+    ct_batch batch;
     csctrl_status status = ct_loader_create(&loader, b->dataset, &b->loading);
 
     for (int64_t i = 0; i < b->batches && status == CSCTRL_OK; i++) {
-        status = ct_loader_next(loader, &images, &labels);
+        status = ct_loader_next(loader, &batch);
         if (status == CSCTRL_OK)
-            status = b->host->ops->from_bytes(b->host, &images, &b->pixels);
+            status = b->host->ops->from_bytes(b->host, &batch.images, batch.views, &b->pixels);
     }
     ct_loader_destroy(&loader);
     return status;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "tensor/tensor.h"
+#include "tensor/view.h"
 
 typedef struct ct_exec ct_exec;
 
@@ -201,8 +202,10 @@ typedef struct ct_ops {
     csctrl_status (*to_nhwc)(ct_exec *ex, const ct_tensor *nchw, ct_tensor *nhwc);
     csctrl_status (*to_nchw)(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw);
     /* From u8 [n, c, h, w], images as the loader has them, to numbers of [-1, 1]
-     * (ct_tensor_pixel()). */
-    csctrl_status (*from_bytes)(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc);
+     * (ct_tensor_pixel()), image i as looked at by views[i]. views: the backend's memory; NULL: the
+     * images as they are. */
+    csctrl_status (*from_bytes)(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+                                ct_tensor *nhwc);
 
     /* ---- the unit sphere, rows of [n, d]
      * z = x / max(|x|, 1e-12); norm [n] keeps max(|x|, 1e-12). In place allowed. */

@@ -1,7 +1,7 @@
 /* loader.c - decoding threads fill a ring of batches, always in the same way.
  *
  * Threads take small chunks of images in the order of the run, at most `prefetch` batches ahead of
- * the one that is in use. What an image becomes depends on its place alone. */
+ * the one that is in use. What an image and its view become depends on their place alone. */
 #define _GNU_SOURCE
 #include "data/loader.h"
 
@@ -22,6 +22,7 @@ enum { CHUNK = 8, MESSAGE_MAX = 512 };
 
 typedef struct slot {
     uint8_t *images; /* [batch, c, size, size] */
+    ct_view *views;  /* [batch] */
     int64_t *labels; /* [batch] */
     int missing;     /* images not yet decoded */
 } slot;
@@ -30,7 +31,6 @@ typedef struct worker {
     ct_loader *loader;
     pthread_t thread;
     ct_workspace work;
-    uint8_t *planes; /* of an image before it is augmented */
 } worker;
 
 struct ct_loader {
@@ -44,6 +44,7 @@ struct ct_loader {
     int64_t slot_count;
     uint8_t *image_memory;
     size_t image_bytes;
+    ct_view *view_memory;
     int64_t *label_memory;
     uint32_t *orders; /* [order_count, count]; epoch e is in row e % order_count */
     int64_t order_count;
@@ -139,7 +140,6 @@ static csctrl_status decode(worker *w, const chunk *c)
     ct_loader *l = w->loader;
     const ct_augmentation augmentation = {
         .seed = l->options.seed, .flip = l->options.flip, .crop_pad = l->options.crop_pad};
-    const bool augments = augmentation.flip || augmentation.crop_pad > 0;
     const int64_t epoch = c->batch / l->per_epoch;
     const int64_t start = c->batch % l->per_epoch * whole_batch(&l->options) +
                           (int64_t)l->options.share * l->options.batch;
@@ -147,11 +147,10 @@ static csctrl_status decode(worker *w, const chunk *c)
     slot *s = &l->slots[c->batch % l->slot_count];
 
     for (int i = c->first; i < c->first + c->count; i++) {
-        uint8_t *const to = s->images + (size_t)i * l->pixels;
         uint32_t image = 0;
-        CT_TRY(read_usable(w, order, start + i, augments ? w->planes : to, &image, &s->labels[i]));
-        if (augments)
-            ct_augment(&augmentation, (uint32_t)epoch, image, &l->geometry, w->planes, to);
+        CT_TRY(read_usable(w, order, start + i, s->images + (size_t)i * l->pixels, &image,
+                           &s->labels[i]));
+        s->views[i] = ct_augment(&augmentation, (uint32_t)epoch, image);
     }
     return CSCTRL_OK;
 }
@@ -192,7 +191,7 @@ static void *run(void *argument)
 /* Sizes of all that create allocates. */
 typedef struct sizes {
     int64_t count, per_epoch, slots, orders;
-    size_t pixels, images, labels, order, bad, slot;
+    size_t pixels, images, views, labels, order, bad, slot;
 } sizes;
 
 static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *options)
@@ -208,6 +207,7 @@ static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *opt
     s.orders = s.per_epoch > 0 ? ct_order_epochs(s.slots, s.per_epoch) : 1;
     s.pixels = (size_t)info.channels * (size_t)info.size * (size_t)info.size;
     s.images = (size_t)s.slots * batch * s.pixels;
+    s.views = (size_t)s.slots * batch * sizeof(ct_view);
     s.labels = (size_t)s.slots * batch * sizeof(int64_t);
     s.order = (size_t)s.orders * (size_t)s.count * sizeof(uint32_t);
     s.bad = (size_t)s.count * sizeof(atomic_bool);
@@ -219,35 +219,34 @@ size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *
 {
     const sizes s = measure(dataset, options);
 
-    return sizeof(ct_loader) + s.images + s.labels + s.order + s.bad + s.slot +
-           (size_t)options->threads * (sizeof(worker) + s.pixels);
+    return sizeof(ct_loader) + s.images + s.views + s.labels + s.order + s.bad + s.slot +
+           (size_t)options->threads * sizeof(worker);
 }
 
 static csctrl_status allocate(ct_loader *l, const sizes *s)
 {
     l->image_memory = ct_alloc_arena(s->images);
     l->image_bytes = s->images;
+    l->view_memory = ct_alloc(s->views);
     l->label_memory = ct_alloc(s->labels);
     l->orders = ct_alloc(s->order);
     l->bad = ct_alloc(s->bad);
     l->slots = ct_calloc(1, s->slot);
     l->workers = ct_calloc((size_t)l->options.threads, sizeof *l->workers);
-    if (l->image_memory == NULL || l->label_memory == NULL || l->orders == NULL || l->bad == NULL ||
-        l->slots == NULL || l->workers == NULL)
+    if (l->image_memory == NULL || l->view_memory == NULL || l->label_memory == NULL ||
+        l->orders == NULL || l->bad == NULL || l->slots == NULL || l->workers == NULL)
         return CSCTRL_E_NOMEM;
     for (int64_t i = 0; i < s->count; i++)
         atomic_init(&l->bad[i], false);
     for (int64_t i = 0; i < s->slots; i++) {
         l->slots[i].images = l->image_memory + (size_t)(i * l->options.batch) * s->pixels;
+        l->slots[i].views = l->view_memory + i * l->options.batch;
         l->slots[i].labels = l->label_memory + i * l->options.batch;
         l->slots[i].missing = 1;
     }
     for (int i = 0; i < l->options.threads; i++) {
         worker *w = &l->workers[i];
         w->loader = l;
-        w->planes = ct_alloc(s->pixels);
-        if (w->planes == NULL)
-            return CSCTRL_E_NOMEM;
         CT_TRY(ct_dataset_workspace(l->dataset, &w->work));
     }
     return CSCTRL_OK;
@@ -338,10 +337,8 @@ void ct_loader_destroy(ct_loader **loader)
     pthread_mutex_unlock(&l->lock);
     for (int i = 0; i < l->started; i++)
         pthread_join(l->workers[i].thread, NULL);
-    for (int i = 0; l->workers != NULL && i < l->options.threads; i++) {
+    for (int i = 0; l->workers != NULL && i < l->options.threads; i++)
         ct_workspace_destroy(&l->workers[i].work);
-        ct_free(l->workers[i].planes);
-    }
     pthread_cond_destroy(&l->ready);
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->lock);
@@ -350,6 +347,7 @@ void ct_loader_destroy(ct_loader **loader)
     ct_free(l->bad);
     ct_free(l->orders);
     ct_free(l->label_memory);
+    ct_free(l->view_memory);
     ct_free(l->image_memory);
     ct_free(l);
 }
@@ -364,7 +362,19 @@ int64_t ct_loader_broken(const ct_loader *loader)
     return (int64_t)atomic_load(&loader->broken);
 }
 
-csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t **labels)
+/* As it is given out. */
+static ct_batch batch_of(const ct_loader *l, const slot *s)
+{
+    const int64_t shape[] = {l->options.batch, l->geometry.channels, l->geometry.size,
+                             l->geometry.size};
+    const bool augments = l->options.flip || l->options.crop_pad > 0;
+
+    return (ct_batch){.images = csctrl_tensor_view(CSCTRL_U8, 4, shape, s->images),
+                      .views = augments ? s->views : NULL,
+                      .labels = s->labels};
+}
+
+csctrl_status ct_loader_next(ct_loader *loader, ct_batch *batch)
 {
     ct_loader *l = loader;
 
@@ -383,11 +393,7 @@ csctrl_status ct_loader_next(ct_loader *loader, ct_tensor *images, const int64_t
     pthread_mutex_unlock(&l->lock);
     if (status != CSCTRL_OK)
         return ct_fail(status, "%s", l->message);
-    *images = csctrl_tensor_view(CSCTRL_U8, 4,
-                                 (const int64_t[]){l->options.batch, l->geometry.channels,
-                                                   l->geometry.size, l->geometry.size},
-                                 s->images);
-    *labels = s->labels;
+    *batch = batch_of(l, s);
     return CSCTRL_OK;
 }
 

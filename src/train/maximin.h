@@ -3,6 +3,7 @@
 #ifndef CT_TRAIN_MAXIMIN_H
 #define CT_TRAIN_MAXIMIN_H
 
+#include "data/loader.h"
 #include "model/decoder.h"
 #include "model/encoder.h"
 #include "objective/rate_reduction.h"
@@ -21,6 +22,7 @@ typedef struct ct_game {
     double sample_weight[CT_PLAYERS]; /* w of w mean |z - zhat|^2 */
     double pixel_weight;              /* w of w sum (x - xhat)^2 in the decoder's move */
     ct_encoder_goal goal;             /* of the decoder's move: h(xhat) shall come near h(x) */
+    void *views;                      /* ct_view[n] of the batch, in the backend's memory */
     ct_tensor x;                      /* own part of the batch, [n, h, w, c] */
     ct_tensor xhat, dxhat;            /* [n, h, w, c] */
     ct_tensor F, dF; /* [2 n ranks, d]: Z of rank after rank above Zhat, and the gradient */
@@ -38,9 +40,10 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
 void ct_game_bind(ct_game *game); /* after ct_model_finish */
 void ct_game_destroy(ct_game *game);
 
-/* Take this rank's part of a batch: [n, c, h, w], u8 as the loader has it or f32, and its n labels
- * (may be NULL where the objective has no use for them). E_INVALID names a label out of range. */
-csctrl_status ct_game_load(ct_game *game, const ct_tensor *images, const int64_t *labels);
+/* Take this rank's part of a batch, its images u8 as the loader has them, or f32, which are taken
+ * as they are (labels may be NULL where the objective has no use for them). E_INVALID names a label
+ * out of range. */
+csctrl_status ct_game_load(ct_game *game, const ct_batch *batch);
 csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels);
 
 /* Max move: gradients of the objective, through f(x) and f(xhat) with xhat = g(f(x)) held constant,

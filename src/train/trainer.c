@@ -417,11 +417,11 @@ static csctrl_status load_moves(csctrl_trainer *t)
     return ct_optim_load(&t->optim, t->moves, t->ups + t->downs);
 }
 
-static csctrl_status play_batch(csctrl_trainer *t, const ct_tensor *images, const int64_t *labels)
+static csctrl_status play_batch(csctrl_trainer *t, const ct_batch *batch)
 {
     ct_exec *ex = t->model->ex;
 
-    CT_TRY(ct_game_load(&t->game, images, labels));
+    CT_TRY(ct_game_load(&t->game, batch));
     CT_TRY(load_moves(t));
     /* What goes by way of the host's memory is no work of the device to repeat. */
     CT_TRY(t->game.exchange.host != NULL ? play(t) : ex->ops->repeat(ex, &t->record, play, t));
@@ -460,16 +460,15 @@ csctrl_status ct_trainer_expect_sound(const csctrl_trainer *t)
 csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *progress)
 {
     csctrl_progress ignored;
-    ct_tensor images;
-    const int64_t *labels = NULL;
+    ct_batch batch;
 
     CT_TRY(ct_trainer_expect_sound(trainer));
-    csctrl_status status = ct_loader_next(trainer->loader, &images, &labels);
+    csctrl_status status = ct_loader_next(trainer->loader, &batch);
     if (status != CSCTRL_OK) {
         trainer->lost = true;
         return status;
     }
-    status = play_batch(trainer, &images, labels);
+    status = play_batch(trainer, &batch);
     if (status != CSCTRL_OK) {
         trainer->failed = true;
         trainer->lost = status != CSCTRL_E_NUMERIC; /* what is not finite is so on every rank */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "support/look.h"
 #include "support/op_harness.h"
 
 /* Around one vector, one chunk and several chunks. */
@@ -231,9 +232,17 @@ static void layouts(op_run *run, const void *params)
     op_keep(run, "nchw", &back);
 }
 
+typedef struct bytes_params {
+    int n, h, w, c;
+    const ct_view *views; /* [n], or NULL */
+} bytes_params;
+
 static void bytes(op_run *run, const void *params)
 {
-    const int64_t *s = params, n = s[0], h = s[1], w = s[2], c = s[3], count = n * h * w * c;
+    const bytes_params *p = params;
+    const int64_t n = p->n, h = p->h, w = p->w, c = p->c, count = n * h * w * c;
+    const ct_view *views =
+        p->views == NULL ? NULL : op_put(run, p->views, (size_t)n * sizeof *p->views);
     ct_exec *ex = op_exec(run);
     unsigned char *host = malloc((size_t)count);
     ct_tensor nhwc = OP_OUTPUT(run, n, h, w, c);
@@ -243,10 +252,12 @@ static void bytes(op_run *run, const void *params)
         host[i] = (unsigned char)(i * 37 + i / 256);
     const ct_tensor nchw = csctrl_tensor_view(CSCTRL_U8, 4, (const int64_t[]){n, c, h, w},
                                               op_put(run, host, (size_t)count));
-    OP_OK(ex->ops->from_bytes(ex, &nchw, &nhwc));
+    OP_OK(ex->ops->from_bytes(ex, &nchw, views, &nhwc));
     for (int64_t i = 0; i < count; i++) {
         const int64_t ic = i % c, ix = i / c % w, iy = i / c / w % h, in = i / c / w / h;
-        const unsigned char byte = host[((in * c + ic) * h + iy) * w + ix];
+        const ct_view v = p->views == NULL ? (ct_view){0} : p->views[in];
+        const unsigned char byte =
+            host[(in * c + ic) * h * w + look_at(v, (int)iy, (int)ix, p->h, p->w)];
         op_close("pixel", op_get(&nhwc, i), (double)((float)byte / 127.5F - 1.0F), 0);
     }
     op_keep(run, "pixels", &nhwc);
@@ -255,13 +266,38 @@ static void bytes(op_run *run, const void *params)
 
 static void test_layout(void **state)
 {
-    static const int64_t shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 1},  {3, 7, 5, 3},
-                                        {2, 33, 2, 5}, {4, 8, 8, 40}, {2, 32, 32, 3}};
+    static const int shapes[][4] = {{1, 1, 1, 1},  {2, 3, 5, 1},  {3, 7, 5, 3},
+                                    {2, 33, 2, 5}, {4, 8, 8, 40}, {2, 32, 32, 3}};
 
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        op_check("layout", layouts, shapes[i], 0);
-        op_check("bytes", bytes, shapes[i], 0);
+        const int *s = shapes[i];
+        op_check("layout", layouts, (const int64_t[]){s[0], s[1], s[2], s[3]}, 0);
+        op_check("bytes", bytes, &(bytes_params){s[0], s[1], s[2], s[3], NULL}, 0);
+    }
+}
+
+/* Shifts of up to `reach` in both directions, mirrored and not, also much beyond the image. */
+static void test_views(void **state)
+{
+    enum { MOST = 2 * 23 * 23 };
+    static const struct {
+        int h, w, c, reach, step;
+    } cases[] = {{1, 1, 1, 2, 1},  {1, 2, 3, 4, 1},  {2, 1, 2, 4, 1},    {2, 2, 1, 7, 1},
+                 {3, 5, 2, 11, 1}, {4, 4, 3, 64, 8}, {17, 33, 3, 36, 18}};
+    static ct_view views[MOST];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int reach = cases[i].reach, step = cases[i].step;
+        int n = 0;
+        for (int dy = -reach; dy <= reach; dy += step)
+            for (int dx = -reach; dx <= reach; dx += step)
+                for (int flip = 0; flip < 2; flip++) {
+                    assert_true(n < MOST);
+                    views[n++] = (ct_view){dx, dy, flip == 1};
+                }
+        op_check("views", bytes, &(bytes_params){n, cases[i].h, cases[i].w, cases[i].c, views}, 0);
     }
 }
 
@@ -495,9 +531,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csc),    cmocka_unit_test(test_csc_values),
         cmocka_unit_test(test_act),    cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_layout), cmocka_unit_test(test_update),
-        cmocka_unit_test(test_unit),   cmocka_unit_test(test_repeat),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_update), cmocka_unit_test(test_unit),
+        cmocka_unit_test(test_repeat), cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,12 +52,13 @@ static double difference(csctrl_trainer *a, csctrl_trainer *b, int first, int la
     return most;
 }
 
-static const char *const games[][5] = {
+static const char *const games[][6] = {
     {NULL},
     {"objective.kind=multi", "game.encoder_steps=2", "game.encoder_rate_only=true", NULL},
     {"model.tied=false", "optim.clip=0.1", "optim.ema=0.9", "model.steps=5", NULL},
     {"model.arch=generic", "game.decoder_steps=2", "game.decoder_layer_weight=2", NULL},
-    {"model.layers=6x4s2p1 8x3s1p1", "model.mu=0.1", "model.nonneg=[true, false]", NULL},
+    {"model.layers=6x4s2p1 8x3s1p1", "model.mu=0.1", "model.nonneg=[true, false]", "data.flip=true",
+     "data.crop_pad=9", NULL},
 };
 enum { GAMES = sizeof games / sizeof games[0] };
 
@@ -107,9 +108,9 @@ static void test_bf16_is_near(void **state)
 /* Two runs of six batches, one of them stopped after three and resumed. */
 static void test_runs_repeat(void **state)
 {
-    static const char *const texts[] = {"train.batches=6",     "train.checkpoint_every=3",
-                                        "optim.ema=0.9",       "optim.clip=1",
-                                        "train.keep_last=100", NULL};
+    static const char *const texts[] = {
+        "train.batches=6", "train.checkpoint_every=3", "optim.ema=0.9",       "optim.clip=1",
+        "data.flip=true",  "data.crop_pad=2",          "train.keep_last=100", NULL};
     csctrl_trainer *t = trainer_of("device=cuda", texts, temp_path(state, "whole"));
 
     expect_ok(csctrl_trainer_run(t, NULL, NULL));

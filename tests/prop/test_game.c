@@ -460,37 +460,6 @@ static void test_label_out_of_range(void **state)
     tiny_game_close(&g);
 }
 
-/* A batch of bytes is the batch of the numbers that they stand for. */
-static void test_bytes_are_their_numbers(void **state)
-{
-    enum { COUNT = TINY_BATCH * 3 * 8 * 8 };
-    unsigned char bytes[COUNT];
-    float numbers[COUNT];
-    const int64_t shape[] = {TINY_BATCH, 3, 8, 8};
-    const csctrl_tensor u8 = csctrl_tensor_view(CSCTRL_U8, 4, shape, bytes);
-    const csctrl_tensor f32 = csctrl_tensor_view(CSCTRL_F32, 4, shape, numbers);
-
-    (void)state;
-    for (int i = 0; i < COUNT; i++) {
-        bytes[i] = (unsigned char)(i * 7);
-        numbers[i] = ct_tensor_pixel(bytes[i]);
-    }
-    for (int d = 0; d < 2; d++) {
-        double of_bytes, of_numbers;
-        tiny_game g;
-        tiny_game_open(&g, config_of(&variants[9], devices[d]), 3); /* colour */
-        expect_ok(ct_game_load(&g.game, &u8, g.labels));
-        expect_ok(tiny_max_move(&g.game, false, &of_bytes));
-        expect_ok(ct_game_load(&g.game, &f32, g.labels));
-        expect_ok(tiny_max_move(&g.game, false, &of_numbers));
-        assert_true(of_bytes == of_numbers);
-        csctrl_tensor f64 = f32;
-        f64.dtype = CSCTRL_F64;
-        expect_fail(ct_game_load(&g.game, &f64, g.labels), CSCTRL_E_DTYPE, "batch");
-        tiny_game_close(&g);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,7 +470,6 @@ int main(void)
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_empty_classes_change_nothing),
         cmocka_unit_test(test_label_out_of_range),
-        cmocka_unit_test(test_bytes_are_their_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

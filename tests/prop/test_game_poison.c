@@ -72,7 +72,7 @@ static void poison_image(const char *device, const char *arch, double poison)
     tiny_game_open(&g, tiny_config(device, arch, NULL), 3);
     csctrl_tensor images = tiny_images(TINY_BATCH, 1, 2);
     tiny_set(&images, 100, poison);
-    expect_ok(ct_game_load(&g.game, &images, g.labels));
+    expect_ok(ct_game_load(&g.game, &(ct_batch){.images = images, .labels = g.labels}));
     tiny_take(&s, g.model);
     csctrl_status status = tiny_max_move(&g.game, false, &value);
     if (status == CSCTRL_OK) /* thresholds pass over a NaN; its gradient does not */

@@ -100,8 +100,8 @@ static void moves_agree(const char *choice, const char *layers, int dictionaries
     images.shape[2] = images.shape[3] = 16;
     for (int i = 0; i < BATCH; i++)
         labels[i] = i % TINY_CLASSES;
-    expect_ok(ct_game_load(&exact.game, &images, labels));
-    expect_ok(ct_game_load(&fast.game, &images, labels));
+    expect_ok(ct_game_load(&exact.game, &(ct_batch){.images = images, .labels = labels}));
+    expect_ok(ct_game_load(&fast.game, &(ct_batch){.images = images, .labels = labels}));
     expect_ok(tiny_max_move(&exact.game, false, &b));
     expect_ok(tiny_max_move(&fast.game, false, &a));
     assert_true(fabs(a - b) <= tolerance * fabs(b));

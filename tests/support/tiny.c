@@ -73,7 +73,7 @@ void tiny_game_open(tiny_game *g, csctrl_config *config, int classes)
     for (int i = 0; i < TINY_BATCH; i++)
         g->labels[i] = i % TINY_CLASSES;
     csctrl_tensor images = tiny_images(TINY_BATCH, g->model->arch.channels, 1);
-    expect_ok(ct_game_load(&g->game, &images, g->labels));
+    expect_ok(ct_game_load(&g->game, &(ct_batch){.images = images, .labels = g->labels}));
     tiny_free(&images);
 }
 

@@ -14,6 +14,7 @@
 #include "data/augment.h"
 #include "data/loader.h"
 #include "data/order.h"
+#include "data/source.h"
 #include "support/dataset_files.h"
 #include "support/expect.h"
 #include "support/temp.h"
@@ -42,7 +43,7 @@ static csctrl_dataset *numbered_set(void **state, int count)
     return open_set(config_at(state, "set", "data.size=4", "data.holdout=0", NULL));
 }
 
-/* Images that change from pixel to pixel, so that flips and crops show. */
+/* Images that change from pixel to pixel. */
 static csctrl_dataset *textured_set(void **state, int count)
 {
     put_idx_part(state, "set", "train", "", count, SIDE, 3);
@@ -54,6 +55,13 @@ static int number_of(const ct_tensor *images, int64_t index)
     return ((const uint8_t *)images->data)[index * PLANE];
 }
 
+static void expect_view(ct_view view, ct_view expected)
+{
+    assert_int_equal(view.dx, expected.dx);
+    assert_int_equal(view.dy, expected.dy);
+    assert_int_equal(view.flip, expected.flip);
+}
+
 static ct_loader *start(csctrl_dataset *set, const ct_loader_options *options)
 {
     ct_loader *loader;
@@ -62,7 +70,7 @@ static ct_loader *start(csctrl_dataset *set, const ct_loader_options *options)
     return loader;
 }
 
-/* FNV of `batches` batches, pixels and labels; per batch in hashes when that is not NULL. */
+/* FNV of `batches` batches, pixels, labels and views; per batch in hashes when that is not NULL. */
 static uint64_t run(csctrl_dataset *set, const ct_loader_options *options, int batches,
                     uint64_t *hashes)
 {
@@ -70,11 +78,15 @@ static uint64_t run(csctrl_dataset *set, const ct_loader_options *options, int b
     uint64_t all = CT_FNV_START;
 
     for (int b = 0; b < batches; b++) {
-        ct_tensor images;
-        const int64_t *labels;
-        expect_ok(ct_loader_next(loader, &images, &labels));
-        uint64_t hash = ct_fnv(CT_FNV_START, images.data, ct_tensor_bytes(&images));
-        hash = ct_fnv(hash, labels, (size_t)images.shape[0] * sizeof *labels);
+        ct_batch batch;
+        expect_ok(ct_loader_next(loader, &batch));
+        const size_t n = (size_t)batch.images.shape[0];
+        uint64_t hash = ct_fnv(CT_FNV_START, batch.images.data, ct_tensor_bytes(&batch.images));
+        hash = ct_fnv(hash, batch.labels, n * sizeof *batch.labels);
+        for (size_t i = 0; i < n && batch.views != NULL; i++) {
+            const ct_view *v = &batch.views[i];
+            hash = ct_fnv(hash, (const int[]){v->dx, v->dy, v->flip}, 3 * sizeof(int));
+        }
         all = ct_fnv(all, &hash, sizeof hash);
         if (hashes != NULL)
             hashes[b] = hash;
@@ -95,21 +107,20 @@ static void test_every_image_once(void **state)
     for (int epoch = 0; epoch < 3; epoch++) {
         bool seen[50] = {false};
         for (int b = 0; b < 5; b++) {
-            ct_tensor images;
-            const int64_t *labels;
-            expect_ok(ct_loader_next(loader, &images, &labels));
-            assert_int_equal(images.dtype, CSCTRL_U8);
-            assert_int_equal(images.ndim, 4);
-            assert_int_equal(images.shape[0], 10);
-            assert_int_equal(images.shape[1], 1);
-            assert_int_equal(images.shape[2], SIDE);
-            assert_int_equal(images.shape[3], SIDE);
+            ct_batch batch;
+            expect_ok(ct_loader_next(loader, &batch));
+            assert_int_equal(batch.images.dtype, CSCTRL_U8);
+            assert_int_equal(batch.images.ndim, 4);
+            assert_int_equal(batch.images.shape[0], 10);
+            assert_int_equal(batch.images.shape[1], 1);
+            assert_int_equal(batch.images.shape[2], SIDE);
+            assert_int_equal(batch.images.shape[3], SIDE);
             for (int i = 0; i < 10; i++) {
-                const int number = number_of(&images, i);
+                const int number = number_of(&batch.images, i);
                 assert_in_range(number, 0, 49);
                 assert_false(seen[number]);
                 seen[number] = true;
-                assert_int_equal(labels[i], number % 3);
+                assert_int_equal(batch.labels[i], number % 3);
                 orders[epoch][10 * b + i] = number;
             }
         }
@@ -184,9 +195,8 @@ static void test_shutdown_at_any_moment(void **state)
             .seed = 4, .batch = 8, .threads = 1 + i % 4, .prefetch = 1 + i % 3};
         ct_loader *loader = start(set, &options);
         for (int b = 0; b < i % 5; b++) {
-            ct_tensor images;
-            const int64_t *labels;
-            expect_ok(ct_loader_next(loader, &images, &labels));
+            ct_batch batch;
+            expect_ok(ct_loader_next(loader, &batch));
         }
         ct_loader_destroy(&loader);
         ct_loader_destroy(&loader);
@@ -198,8 +208,7 @@ static void test_shutdown_at_any_moment(void **state)
 static void test_no_allocation_after_create(void **state)
 {
     csctrl_memory_stats before, after;
-    ct_tensor images;
-    const int64_t *labels;
+    ct_batch batch;
 
     put_idx_part(state, "set", "train", "", 100, 7, 3); /* 7 -> 4 pixels: resized on the way */
     csctrl_dataset *set =
@@ -208,13 +217,13 @@ static void test_no_allocation_after_create(void **state)
         .seed = 5, .batch = 10, .threads = 1, .prefetch = 2, .flip = true, .crop_pad = 1};
     csctrl_memory_get_stats(&before);
     ct_loader *loader = start(set, &options);
-    expect_ok(ct_loader_next(loader, &images, &labels));
+    expect_ok(ct_loader_next(loader, &batch));
     csctrl_memory_get_stats(&after);
     const size_t held = after.bytes - before.bytes, promised = ct_loader_memory(set, &options);
     assert_true(held >= promised && held < promised + 4096);
     before = after;
     for (int b = 0; b < 50; b++)
-        expect_ok(ct_loader_next(loader, &images, &labels));
+        expect_ok(ct_loader_next(loader, &batch));
     csctrl_memory_get_stats(&after);
     assert_int_equal(after.allocations, before.allocations);
     ct_loader_destroy(&loader);
@@ -241,8 +250,7 @@ static void test_broken_files_are_replaced(void **state)
     csctrl_dataset *set = partly_broken_set(state, 30, 6); /* 5 of 30 */
     ct_loader_options options = {.seed = 6, .batch = 6, .threads = 1, .prefetch = 2};
     static log_list log;
-    ct_tensor images;
-    const int64_t *labels;
+    ct_batch batch;
 
     const uint64_t first = run(set, &options, 20, NULL);
     for (int threads = 2; threads <= 4; threads++) {
@@ -252,7 +260,7 @@ static void test_broken_files_are_replaced(void **state)
     csctrl_log_set(log_collect, &log);
     ct_loader *loader = start(set, &options);
     for (int b = 0; b < 20; b++)
-        expect_ok(ct_loader_next(loader, &images, &labels));
+        expect_ok(ct_loader_next(loader, &batch));
     assert_int_equal(ct_loader_broken(loader), 5);
     ct_loader_destroy(&loader);
     csctrl_log_set(NULL, NULL);
@@ -265,14 +273,15 @@ static void test_broken_files_are_replaced(void **state)
     csctrl_dataset_close(&set);
 }
 
-/* The replacement is the next usable image of the epoch's order. */
+/* The replacement is the next usable image of the epoch's order, as that is looked at. The bytes
+ * are those of the file, whatever the view. */
 static void test_replacement_rule(void **state)
 {
     uint8_t good[30] = {0};
     uint32_t order[10];
     csctrl_dataset *set = partly_broken_set(state, 10, 5);
-    ct_tensor images;
-    const int64_t *labels;
+    const ct_augmentation augmentation = {.seed = 7, .flip = true, .crop_pad = 2};
+    ct_batch batch;
 
     for (int64_t i = 0; i < 10; i++) {
         float pixels[PLANE];
@@ -281,9 +290,10 @@ static void test_replacement_rule(void **state)
         good[i] = csctrl_dataset_read(set, i, &view, NULL) == CSCTRL_OK;
     }
     ct_order_fill(7, 0, order, 10);
-    ct_loader *loader =
-        start(set, &(ct_loader_options){.seed = 7, .batch = 10, .threads = 1, .prefetch = 1});
-    expect_ok(ct_loader_next(loader, &images, &labels));
+    ct_loader *loader = start(
+        set, &(ct_loader_options){
+                 .seed = 7, .batch = 10, .threads = 1, .prefetch = 1, .flip = true, .crop_pad = 2});
+    expect_ok(ct_loader_next(loader, &batch));
     for (int64_t i = 0; i < 10; i++) {
         float pixels[PLANE];
         int64_t label, at = i;
@@ -294,8 +304,9 @@ static void test_replacement_rule(void **state)
         expect_ok(csctrl_dataset_read(set, order[at % 10], &view, &label));
         for (int p = 0; p < PLANE; p++)
             assert_true(pixels[p] ==
-                        ct_tensor_pixel(((const uint8_t *)images.data)[i * PLANE + p]));
-        assert_int_equal(labels[i], label);
+                        ct_tensor_pixel(((const uint8_t *)batch.images.data)[i * PLANE + p]));
+        assert_int_equal(batch.labels[i], label);
+        expect_view(batch.views[i], ct_augment(&augmentation, 0, order[at % 10]));
     }
     ct_loader_destroy(&loader);
     csctrl_dataset_close(&set);
@@ -306,11 +317,10 @@ static void test_all_files_broken(void **state)
     csctrl_dataset *set = partly_broken_set(state, 8, 1);
     ct_loader *loader =
         start(set, &(ct_loader_options){.seed = 1, .batch = 4, .threads = 3, .prefetch = 2});
-    ct_tensor images;
-    const int64_t *labels;
+    ct_batch batch;
 
     for (int i = 0; i < 3; i++)
-        expect_fail(ct_loader_next(loader, &images, &labels), CSCTRL_E_FORMAT,
+        expect_fail(ct_loader_next(loader, &batch), CSCTRL_E_FORMAT,
                     "all of the 8 training images are broken");
     assert_int_equal(ct_loader_broken(loader), 8);
     ct_loader_destroy(&loader);
@@ -321,15 +331,14 @@ static void test_all_files_broken(void **state)
 static void test_files_vanish(void **state)
 {
     csctrl_dataset *set = partly_broken_set(state, 12, 100);
-    ct_tensor images;
-    const int64_t *labels;
+    ct_batch batch;
 
     expect_ok(ct_fs_remove_tree(temp_path(state, "set/b")));
     ct_loader *loader =
         start(set, &(ct_loader_options){.seed = 1, .batch = 12, .threads = 2, .prefetch = 1});
-    expect_ok(ct_loader_next(loader, &images, &labels));
+    expect_ok(ct_loader_next(loader, &batch));
     for (int i = 0; i < 12; i++)
-        assert_int_equal(labels[i], 0);
+        assert_int_equal(batch.labels[i], 0);
     assert_int_equal(ct_loader_broken(loader), 7); /* number 0 is broken, 1, 3 ... 11 are gone */
     ct_loader_destroy(&loader);
     csctrl_dataset_close(&set);
@@ -370,15 +379,14 @@ static void test_options(void **state)
 static void test_failing_memory_in_threads(void **state)
 {
     csctrl_dataset *set = partly_broken_set(state, 8, 100);
-    ct_tensor images;
-    const int64_t *labels;
+    ct_batch batch;
     csctrl_status status = CSCTRL_OK;
     ct_loader *loader =
         start(set, &(ct_loader_options){.seed = 1, .batch = 4, .threads = 2, .prefetch = 1});
 
     ct_mem_fail_from(1);
     for (int i = 0; i < 10 && status == CSCTRL_OK; i++)
-        status = ct_loader_next(loader, &images, &labels);
+        status = ct_loader_next(loader, &batch);
     ct_mem_fail_from(0);
     expect_fail(status, CSCTRL_E_NOMEM, "out of memory");
     assert_true(ct_loader_broken(loader) <= 1);
@@ -411,40 +419,62 @@ static void test_order(void **state)
     assert_int_equal(ct_order_epochs(5, 1), 5);
 }
 
-/* Every augmented image is the padded one seen through a window, perhaps mirrored. */
+/* Every shift, mirrored and not, about as often as any other. */
 static void test_augmentation(void **state)
 {
-    const ct_geometry geometry = {.channels = 1, .size = 4};
     const ct_augmentation augmentation = {.seed = 1, .flip = true, .crop_pad = 2};
-    /* Rows and columns -2 .. 5 by reflection about the border pixels. */
-    static const int fold[] = {2, 1, 0, 1, 2, 3, 2, 1};
-    uint8_t planes[PLANE], out[PLANE];
-    int met[2][5][5] = {0}, ways = 0;
+    int met[2][5][5] = {0};
 
     (void)state;
-    for (int i = 0; i < PLANE; i++)
-        planes[i] = (uint8_t)(10 * i);
-    for (int64_t image = 0; image < 2000; image++) {
-        bool found = false;
-        ct_augment(&augmentation, 0, image, &geometry, planes, out);
-        for (int way = 0; way < 50 && !found; way++) {
-            const int flip = way / 25, dy = way / 5 % 5, dx = way % 5;
-            bool same = true;
-            for (int i = 0; i < PLANE && same; i++) {
-                const int x = flip ? 3 - i % 4 : i % 4;
-                same = out[i] == planes[fold[i / 4 + dy] * 4 + fold[x + dx]];
-            }
-            found = same;
-            met[flip][dy][dx] += same;
-        }
-        assert_true(found);
+    for (int64_t image = 0; image < 5000; image++) {
+        const ct_view view = ct_augment(&augmentation, 0, image);
+        assert_in_range(view.dx + 2, 0, 4);
+        assert_in_range(view.dy + 2, 0, 4);
+        met[view.flip][view.dy + 2][view.dx + 2]++;
     }
     for (int way = 0; way < 50; way++)
-        ways += met[way / 25][way / 5 % 5][way % 5] > 0;
-    assert_int_equal(ways, 30); /* of 4 pixels, 4 of 5 mirrored windows equal one that is not */
-    const ct_augmentation none = {.seed = 1};
-    ct_augment(&none, 3, 5, &geometry, planes, out);
-    assert_memory_equal(out, planes, sizeof out);
+        assert_in_range(met[way / 25][way / 5 % 5][way % 5], 60, 140);
+    expect_view(ct_augment(&(ct_augmentation){.seed = 1}, 3, 5), (ct_view){0});
+}
+
+/* A run that is resumed goes on with the views that it began with. */
+static void test_augmentation_is_pinned(void **state)
+{
+    const ct_augmentation augmentation = {.seed = 12, .flip = true, .crop_pad = 4};
+    static const ct_view expected[2][4] = {
+        {{2, -4, true}, {4, -4, false}, {-2, -4, false}, {0, -3, true}},
+        {{-1, 0, true}, {2, -2, false}, {3, 1, true}, {1, -3, false}}};
+
+    (void)state;
+    for (uint32_t epoch = 0; epoch < 2; epoch++)
+        for (int64_t image = 0; image < 4; image++)
+            expect_view(ct_augment(&augmentation, epoch, 1000 * image), expected[epoch][image]);
+}
+
+/* Each is of the image and of the epoch; without flips and crops there are none. */
+static void test_views(void **state)
+{
+    csctrl_dataset *set = numbered_set(state, 30);
+    ct_loader_options options = {
+        .seed = 8, .batch = 10, .threads = 2, .prefetch = 2, .flip = true, .crop_pad = 3};
+    const ct_augmentation augmentation = {.seed = 8, .flip = true, .crop_pad = 3};
+    ct_batch batch;
+
+    ct_loader *loader = start(set, &options);
+    for (uint32_t b = 0; b < 9; b++) {
+        expect_ok(ct_loader_next(loader, &batch));
+        for (int i = 0; i < 10; i++)
+            expect_view(batch.views[i],
+                        ct_augment(&augmentation, b / 3, number_of(&batch.images, i)));
+    }
+    ct_loader_destroy(&loader);
+    options.flip = false;
+    options.crop_pad = 0;
+    loader = start(set, &options);
+    expect_ok(ct_loader_next(loader, &batch));
+    assert_null(batch.views);
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
 }
 
 int main(void)
@@ -465,6 +495,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failing_memory_in_threads, temp_make, temp_remove),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_augmentation),
+        cmocka_unit_test(test_augmentation_is_pinned),
+        cmocka_unit_test_setup_teardown(test_views, temp_make, temp_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

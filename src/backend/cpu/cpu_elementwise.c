@@ -127,30 +127,59 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
 }
 
 typedef struct bytes_args {
+    int h, w;
     int64_t pixels, channels;
     float value[256]; /* of each byte */
     const unsigned char *from;
+    const ct_view *views;
     float *to;
 } bytes_args;
+
+/* `count` pixels, from one on to the right (step 1) or left (-1). */
+static void put_pixels(const bytes_args *a, const unsigned char *from, int step, int count,
+                       float *to)
+{
+    for (int64_t c = 0; c < a->channels; c++)
+        for (int64_t p = 0; p < count; p++)
+            to[p * a->channels + c] = a->value[from[c * a->pixels + p * step]];
+}
+
+/* What the view has of the row itself in one go, what it has of its reflection pixel by pixel. */
+static void put_row(const bytes_args *a, const unsigned char *row, ct_view v, float *to)
+{
+    const int w = a->w;
+
+    for (int x = 0, count = 0; x < w; x += count) {
+        const int col = (v.flip ? w - 1 - x : x) + v.dx, ahead = v.flip ? col + 1 : w - col;
+        count = col < 0 || col >= w ? 1 : ahead < w - x ? ahead : w - x;
+        put_pixels(a, row + ct_view_fold(col, w), v.flip ? -1 : 1, count, to + x * a->channels);
+    }
+}
 
 static void image_from_bytes(const void *args, int64_t begin, int64_t end)
 {
     const bytes_args *a = args;
-    const int64_t channels = a->channels, size = a->pixels * channels;
+    const int64_t size = a->pixels * a->channels;
 
     for (int64_t n = begin; n < end; n++) {
-        const unsigned char *planes = a->from + n * size;
-        float *to = a->to + n * size;
-        for (int64_t p = 0; p < a->pixels; p++)
-            for (int64_t c = 0; c < channels; c++)
-                *to++ = a->value[planes[c * a->pixels + p]];
+        const ct_view v = a->views != NULL ? a->views[n] : (ct_view){0};
+        for (int y = 0; y < a->h; y++)
+            put_row(a, a->from + n * size + ct_view_fold(y + v.dy, a->h) * a->w, v,
+                    a->to + n * size + y * a->w * a->channels);
     }
 }
 
-static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc)
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+                                ct_tensor *nhwc)
 {
     const int64_t *s = nhwc->shape;
-    bytes_args a = {.pixels = s[1] * s[2], .channels = s[3], .from = bytes->data, .to = nhwc->data};
+    bytes_args a = {.h = (int)s[1],
+                    .w = (int)s[2],
+                    .pixels = s[1] * s[2],
+                    .channels = s[3],
+                    .from = bytes->data,
+                    .views = views,
+                    .to = nhwc->data};
 
     for (int b = 0; b < 256; b++)
         a.value[b] = ct_tensor_pixel((unsigned char)b);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tensor/view.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -28,9 +30,10 @@ int ct_k_act_backward(void *stream, int64_t n, int kind, float slope, const floa
                       const float *dy, float *dx);
 /* [n, rows, cols] -> [n, cols, rows] */
 int ct_k_transpose(void *stream, int64_t n, int rows, int cols, const float *from, float *to);
-/* u8 [n, channels, pixels] -> [n, pixels, channels] in [-1, 1] */
-int ct_k_from_bytes(void *stream, int64_t n, int channels, int pixels, const void *bytes,
-                    float *to);
+/* u8 [n, channels, h, w] -> [n, h, w, channels] in [-1, 1], as looked at by views [n]; NULL: as
+ * they are. */
+int ct_k_from_bytes(void *stream, int64_t n, int channels, int h, int w, const void *bytes,
+                    const ct_view *views, float *to);
 /* *sum (double) <- sum of squares, or the number of zeros. part: CT_SUM_BYTES of working memory. */
 int ct_k_sum_squares(void *stream, int64_t n, const float *x, void *part, double *sum);
 int ct_k_count_zeros(void *stream, int64_t n, const float *x, void *part, double *sum);

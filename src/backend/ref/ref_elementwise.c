@@ -84,16 +84,28 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
     return transpose(s[0], s[1] * s[2], s[3], in(nhwc), out(nchw));
 }
 
-static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, ct_tensor *nhwc)
+/* A plane [h, w] as looked at, to every `channels`-th number. */
+static void look(const unsigned char *plane, int h, int w, ct_view view, int64_t channels, real *to)
+{
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++, to += channels) {
+            const int row = ct_view_fold(y + view.dy, h);
+            const int col = ct_view_fold((view.flip ? w - 1 - x : x) + view.dx, w);
+            *to = (real)ct_tensor_pixel(plane[row * w + col]);
+        }
+}
+
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+                                ct_tensor *nhwc)
 {
     const int64_t *s = nhwc->shape, pixels = s[1] * s[2];
-    const unsigned char *from = bytes->data;
+    const unsigned char *plane = bytes->data;
 
     (void)ex;
     for (int64_t n = 0; n < s[0]; n++)
-        for (int64_t c = 0; c < s[3]; c++)
-            for (int64_t p = 0; p < pixels; p++)
-                out(nhwc)[(n * pixels + p) * s[3] + c] = (real)ct_tensor_pixel(*from++);
+        for (int64_t c = 0; c < s[3]; c++, plane += pixels)
+            look(plane, (int)s[1], (int)s[2], views != NULL ? views[n] : (ct_view){0}, s[3],
+                 out(nhwc) + n * pixels * s[3] + c);
     return CSCTRL_OK;
 }
 
