@@ -123,6 +123,11 @@ typedef struct ct_ops {
                                void **block); /* zeroed, 64-byte aligned */
     void (*mem_free)(ct_exec *ex, void *block);
     csctrl_status (*upload)(ct_exec *ex, void *device, const void *host, size_t bytes);
+    /* The same beside the work that is queued; work that is queued after `uploaded` finds what was
+     * brought until then. Until such work is done `host` stays as it is, and nothing else uses
+     * `device`. */
+    csctrl_status (*upload_ahead)(ct_exec *ex, void *device, const void *host, size_t bytes);
+    csctrl_status (*uploaded)(ct_exec *ex);
     csctrl_status (*download)(ct_exec *ex, void *host, const void *device, size_t bytes);
     /* Memory of the host from which uploads will come often, until it is unpinned: they may then be
      * faster. */

@@ -99,7 +99,7 @@ csctrl_status ct_game_create(ct_game *game, csctrl_model *model, const ct_comm *
     }
     game->x = game->xhat = game->dxhat = ct_image_shape(dtype, g);
     game->F = game->dF = CT_SHAPE(dtype, 2 * (int64_t)all, d);
-    ct_plan_bytes(model->plan, CT_IO, &game->views, (size_t)n * sizeof(ct_view), CT_FOREVER);
+    ct_feed_declare(&game->feed, model);
     ct_plan_tensor(model->plan, CT_SAVED, &game->x, PHASE_LOAD, PHASE_MIN_GRAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->xhat, PHASE_MAX_DECODE, PHASE_MIN_GRAD);
     ct_plan_tensor(model->plan, CT_SAVED, &game->dxhat, PHASE_MIN_GRAD, PHASE_MIN_GRAD);
@@ -147,32 +147,10 @@ csctrl_status ct_game_load_labels(ct_game *game, const int64_t *labels)
     return ct_objective_load(ex, &game->objective, game->kind, game->labels);
 }
 
-static csctrl_status load_bytes(ct_game *game, const ct_batch *batch)
-{
-    ct_exec *ex = game->model->ex;
-    const ct_tensor *const nchw = &game->model->x_nchw; /* not used at the same time */
-    const ct_tensor loaded = csctrl_tensor_view(CSCTRL_U8, 4, nchw->shape, nchw->data);
-    const size_t n = (size_t)game->model->batch;
-
-    CT_TRY(ex->ops->upload(ex, loaded.data, batch->images.data, ct_tensor_bytes(&loaded)));
-    if (batch->views != NULL)
-        CT_TRY(ex->ops->upload(ex, game->views, batch->views, n * sizeof *batch->views));
-    return ex->ops->from_bytes(ex, &loaded, batch->views != NULL ? game->views : NULL, &game->x);
-}
-
 csctrl_status ct_game_load(ct_game *game, const ct_batch *batch)
 {
-    ct_exec *ex = game->model->ex;
-    ct_tensor *const nchw = &game->model->x_nchw;
-    const ct_tensor *images = &batch->images;
-    const bool bytes = images->dtype == CSCTRL_U8;
-
-    CT_TRY(ct_tensor_expect(images, "batch", bytes ? CSCTRL_U8 : CSCTRL_F32, 4, nchw->shape));
     CT_TRY(ct_game_load_labels(game, batch->labels));
-    if (bytes)
-        return load_bytes(game, batch);
-    CT_TRY(ct_put(ex, images->data, csctrl_tensor_count(images), nchw));
-    return ex->ops->to_nhwc(ex, nchw, &game->x);
+    return ct_feed_take(&game->feed, batch, &game->x);
 }
 
 /* Own rows of F or dF: of Z (which = 0) or Zhat (which = 1). */

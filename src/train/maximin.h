@@ -3,11 +3,11 @@
 #ifndef CT_TRAIN_MAXIMIN_H
 #define CT_TRAIN_MAXIMIN_H
 
-#include "data/loader.h"
 #include "model/decoder.h"
 #include "model/encoder.h"
 #include "objective/rate_reduction.h"
 #include "train/exchange.h"
+#include "train/feed.h"
 
 /* With several ranks a batch is that of all of them: each computes the features of its own images,
  * the objective of all features, and its share of every gradient, which are summed. */
@@ -22,7 +22,7 @@ typedef struct ct_game {
     double sample_weight[CT_PLAYERS]; /* w of w mean |z - zhat|^2 */
     double pixel_weight;              /* w of w sum (x - xhat)^2 in the decoder's move */
     ct_encoder_goal goal;             /* of the decoder's move: h(xhat) shall come near h(x) */
-    void *views;                      /* ct_view[n] of the batch, in the backend's memory */
+    ct_feed feed;                     /* of which x comes */
     ct_tensor x;                      /* own part of the batch, [n, h, w, c] */
     ct_tensor xhat, dxhat;            /* [n, h, w, c] */
     ct_tensor F, dF; /* [2 n ranks, d]: Z of rank after rank above Zhat, and the gradient */

@@ -417,14 +417,22 @@ static csctrl_status load_moves(csctrl_trainer *t)
     return ct_optim_load(&t->optim, t->moves, t->ups + t->downs);
 }
 
-static csctrl_status play_batch(csctrl_trainer *t, const ct_batch *batch)
+/* While the device is at work. A batch that is not to be had is told when its turn comes. */
+static csctrl_status look_ahead(csctrl_trainer *t)
+{
+    t->ahead = t->model->step + 1 < t->steps && ct_loader_next(t->loader, &t->batch) == CSCTRL_OK;
+    return t->ahead ? ct_feed_ahead(&t->game.feed, &t->batch) : CSCTRL_OK;
+}
+
+static csctrl_status play_batch(csctrl_trainer *t)
 {
     ct_exec *ex = t->model->ex;
 
-    CT_TRY(ct_game_load(&t->game, batch));
+    CT_TRY(ct_game_load(&t->game, &t->batch));
     CT_TRY(load_moves(t));
     /* What goes by way of the host's memory is no work of the device to repeat. */
     CT_TRY(t->game.exchange.host != NULL ? play(t) : ex->ops->repeat(ex, &t->record, play, t));
+    CT_TRY(look_ahead(t));
     for (int i = 0; i < t->ups + t->downs && ex->deferred; i++)
         CT_TRY(look_at(t, i));
     return ct_optim_average(&t->optim);
@@ -460,15 +468,15 @@ csctrl_status ct_trainer_expect_sound(const csctrl_trainer *t)
 csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *progress)
 {
     csctrl_progress ignored;
-    ct_batch batch;
 
     CT_TRY(ct_trainer_expect_sound(trainer));
-    csctrl_status status = ct_loader_next(trainer->loader, &batch);
+    csctrl_status status =
+        trainer->ahead ? CSCTRL_OK : ct_loader_next(trainer->loader, &trainer->batch);
     if (status != CSCTRL_OK) {
         trainer->lost = true;
         return status;
     }
-    status = play_batch(trainer, &batch);
+    status = play_batch(trainer);
     if (status != CSCTRL_OK) {
         trainer->failed = true;
         trainer->lost = status != CSCTRL_E_NUMERIC; /* what is not finite is so on every rank */

@@ -184,8 +184,9 @@ csctrl_status ct_cuda_pin(ct_cuda_device *device, void *host, size_t bytes)
     return CSCTRL_OK;
 }
 
-void ct_cuda_unpin(ct_cuda_device *, void *host)
+void ct_cuda_unpin(ct_cuda_device *device, void *host)
 {
+    device->copies.clear(); /* CUDA's would be waited for */
     const std::lock_guard<std::mutex> hold(lock);
 
     if (pinned.erase(host) == 0)
@@ -199,6 +200,32 @@ csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from,
     CT_TRY(on_host("upload", from, bytes));
     if (bytes > 0)
         memcpy(copies + ((char *)to - region), from, bytes);
+    return CSCTRL_OK;
+}
+
+/* Made as late as can be: before that there is NaN, and the host's memory may not change. */
+csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *from, size_t bytes)
+{
+    const char *const first = (const char *)from;
+    char *const at = copies + ((char *)to - region);
+
+    CT_TRY(not_recorded(device, "copy ahead"));
+    CT_TRY(on_device(device, "copy ahead", to, bytes));
+    CT_TRY(on_host("copy ahead", from, bytes));
+    memset(at, 0xff, bytes);
+    device->copies.push_back({at, first, std::vector<char>(first, first + bytes)});
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_cuda_copied(ct_cuda_device *device)
+{
+    CT_TRY(not_recorded(device, "waiting for copies"));
+    for (const copy_ahead &copy : device->copies) {
+        if (memcmp(copy.from, copy.bytes.data(), copy.bytes.size()) != 0)
+            die("memory of the host changed while it was copied");
+        memcpy(copy.to, copy.from, copy.bytes.size());
+    }
+    device->copies.clear();
     return CSCTRL_OK;
 }
 
@@ -238,7 +265,7 @@ csctrl_status ct_cuda_device_open(ct_cuda_device **out, int number)
         region = (char *)pages;
         copies = (char *)again;
     }
-    *out = new ct_cuda_device{number, false, false, {}};
+    *out = new ct_cuda_device{number, false, false, {}, {}};
     return CSCTRL_OK;
 }
 

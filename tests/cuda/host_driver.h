@@ -14,10 +14,17 @@ extern "C" {
 typedef std::vector<std::function<void()>> work_list;
 typedef std::vector<const void *> pointer_list;
 
+struct copy_ahead {
+    char *to;
+    const char *from;
+    std::vector<char> bytes; /* that were there when it was asked for */
+};
+
 struct ct_cuda_device {
     int number;
     bool recording, spoilt; /* spoilt: something was called that CUDA does not record */
     work_list work;         /* recorded so far */
+    std::vector<copy_ahead> copies;
 };
 
 /* Ends the program with a message: a mistake that CUDA need not notice. */

@@ -10,7 +10,8 @@
 
 struct ct_cuda_device {
     int number;
-    cudaStream_t stream;
+    cudaStream_t stream, copies; /* copies: those that are made ahead */
+    cudaEvent_t copied;
     ct_dnn dnn;
     cublasHandle_t blas;
     cusolverDnHandle_t solver;

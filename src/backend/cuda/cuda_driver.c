@@ -102,6 +102,8 @@ static csctrl_status open_handles(ct_cuda_device *d, int number)
     d->number = number;
     CUDA_TRY(cudaSetDevice(number));
     CUDA_TRY(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
+    CUDA_TRY(cudaStreamCreateWithFlags(&d->copies, cudaStreamNonBlocking));
+    CUDA_TRY(cudaEventCreateWithFlags(&d->copied, cudaEventDisableTiming));
     CT_DNN_TRY(cudnnCreate(&d->dnn.handle));
     CT_DNN_TRY(cudnnSetStream(d->dnn.handle, d->stream));
     BLAS_TRY(cublasCreate(&d->blas));
@@ -143,6 +145,10 @@ void ct_cuda_device_close(ct_cuda_device **device)
     if (d->dnn.handle != NULL)
         cudnnDestroy(d->dnn.handle);
     cudaFree(d->blas_workspace);
+    if (d->copied != NULL)
+        cudaEventDestroy(d->copied);
+    if (d->copies != NULL)
+        cudaStreamDestroy(d->copies);
     if (d->stream != NULL)
         cudaStreamDestroy(d->stream);
     ct_cuda_library->free(d);
@@ -191,7 +197,8 @@ csctrl_status ct_cuda_pin(ct_cuda_device *device, void *host, size_t bytes)
 
 void ct_cuda_unpin(ct_cuda_device *device, void *host)
 {
-    (void)device;
+    ct_cuda_enter(device);
+    cudaStreamSynchronize(device->copies); /* which may be made from it */
     cudaHostUnregister(host);
 }
 
@@ -201,6 +208,21 @@ csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from,
     ct_cuda_enter(device);
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->stream));
     CUDA_TRY(cudaStreamSynchronize(device->stream));
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *from, size_t bytes)
+{
+    ct_cuda_enter(device);
+    CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->copies));
+    return CSCTRL_OK;
+}
+
+csctrl_status ct_cuda_copied(ct_cuda_device *device)
+{
+    ct_cuda_enter(device);
+    CUDA_TRY(cudaEventRecord(device->copied, device->copies));
+    CUDA_TRY(cudaStreamWaitEvent(device->stream, device->copied, 0));
     return CSCTRL_OK;
 }
 

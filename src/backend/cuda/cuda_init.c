@@ -18,6 +18,16 @@ static csctrl_status upload(ct_exec *ex, void *device, const void *host, size_t 
     return bytes == 0 ? CSCTRL_OK : ct_cuda_upload(ct_cuda_of(ex)->device, device, host, bytes);
 }
 
+static csctrl_status upload_ahead(ct_exec *ex, void *device, const void *host, size_t bytes)
+{
+    return ct_cuda_copy_ahead(ct_cuda_of(ex)->device, device, host, bytes);
+}
+
+static csctrl_status uploaded(ct_exec *ex)
+{
+    return ct_cuda_copied(ct_cuda_of(ex)->device);
+}
+
 static csctrl_status download(ct_exec *ex, void *host, const void *device, size_t bytes)
 {
     return bytes == 0 ? CSCTRL_OK : ct_cuda_download(ct_cuda_of(ex)->device, host, device, bytes);
@@ -79,6 +89,8 @@ csctrl_status ct_cuda_open(ct_exec *ex, int number, const ct_cuda_services *serv
     cuda->ops = (ct_ops){.mem_alloc = mem_alloc,
                          .mem_free = mem_free,
                          .upload = upload,
+                         .upload_ahead = upload_ahead,
+                         .uploaded = uploaded,
                          .download = download,
                          .pin = pin,
                          .unpin = unpin};

@@ -25,6 +25,12 @@ static csctrl_status upload(ct_exec *ex, void *device, const void *host, size_t 
     return CSCTRL_OK;
 }
 
+static csctrl_status uploaded(ct_exec *ex)
+{
+    (void)ex;
+    return CSCTRL_OK;
+}
+
 static csctrl_status download(ct_exec *ex, void *host, const void *device, size_t bytes)
 {
     return upload(ex, host, device, bytes);
@@ -50,6 +56,7 @@ void REF(fill_memory)(ct_ops *ops)
     ops->unpin = unpin;
     ops->mem_alloc = mem_alloc;
     ops->mem_free = mem_free;
-    ops->upload = upload;
+    ops->upload = ops->upload_ahead = upload;
+    ops->uploaded = uploaded;
     ops->download = download;
 }
