@@ -198,12 +198,14 @@ csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from,
     CT_TRY(not_recorded(device, "upload"));
     CT_TRY(on_device(device, "upload", to, bytes));
     CT_TRY(on_host("upload", from, bytes));
+    device->unfinished.clear();
     if (bytes > 0)
         memcpy(copies + ((char *)to - region), from, bytes);
     return CSCTRL_OK;
 }
 
-/* Made as late as can be: before that there is NaN, and the host's memory may not change. */
+/* Made as late as can be: before that there is NaN, and the host's memory may not change. Queued
+ * work may not have been done yet. */
 csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *from, size_t bytes)
 {
     const char *const first = (const char *)from;
@@ -212,6 +214,9 @@ csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *f
     CT_TRY(not_recorded(device, "copy ahead"));
     CT_TRY(on_device(device, "copy ahead", to, bytes));
     CT_TRY(on_host("copy ahead", from, bytes));
+    for (const void *pointer : device->unfinished)
+        if (pointer >= to && pointer < (char *)to + bytes)
+            die("a copy ahead to what work uses that may not be done");
     memset(at, 0xff, bytes);
     device->copies.push_back({at, first, std::vector<char>(first, first + bytes)});
     return CSCTRL_OK;
@@ -234,6 +239,7 @@ csctrl_status ct_cuda_download(ct_cuda_device *device, void *to, const void *fro
     CT_TRY(not_recorded(device, "download"));
     CT_TRY(on_device(device, "download", from, bytes));
     CT_TRY(on_host("download", to, bytes));
+    device->unfinished.clear();
     if (bytes > 0)
         memcpy(to, copies + ((const char *)from - region), bytes);
     return CSCTRL_OK;
@@ -265,7 +271,7 @@ csctrl_status ct_cuda_device_open(ct_cuda_device **out, int number)
         region = (char *)pages;
         copies = (char *)again;
     }
-    *out = new ct_cuda_device{number, false, false, {}, {}};
+    *out = new ct_cuda_device{number, false, false, {}, {}, {}};
     return CSCTRL_OK;
 }
 
@@ -301,6 +307,7 @@ csctrl_status queue(ct_cuda_device *device, const pointer_list &pointers,
         work();
     };
 
+    device->unfinished.insert(device->unfinished.end(), pointers.begin(), pointers.end());
     if (device->recording)
         device->work.push_back(std::move(step));
     else

@@ -25,6 +25,7 @@ struct ct_cuda_device {
     bool recording, spoilt; /* spoilt: something was called that CUDA does not record */
     work_list work;         /* recorded so far */
     std::vector<copy_ahead> copies;
+    pointer_list unfinished; /* of work that the host has not waited for */
 };
 
 /* Ends the program with a message: a mistake that CUDA need not notice. */

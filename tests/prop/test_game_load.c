@@ -97,11 +97,46 @@ static void test_views_are_their_pixels(void **state)
     }
 }
 
+/* A batch that was brought ahead is the one that was brought, batch after batch; one that was not
+ * may follow. */
+static void test_ahead(void **state)
+{
+    enum { BATCHES = 5 };
+    static const ct_view views[TINY_BATCH] = {{1, 0, true}, {0, -2, false}};
+    static unsigned char bytes[BATCHES][COUNT];
+    double x[2][COUNT] = {0};
+
+    (void)state;
+    for (int b = 0; b < BATCHES; b++) {
+        make_bytes(bytes[b]);
+        bytes[b][b] = (unsigned char)(bytes[b][b] + 100);
+    }
+    for (int d = 0; d < DEVICES; d++) {
+        tiny_game g, direct;
+        open_colour(&g, devices[d]);
+        open_colour(&direct, devices[d]);
+        load(&g, bytes[0], NULL, x[0]);
+        for (int b = 1; b < BATCHES; b++) {
+            const ct_view *looks = b % 2 == 0 ? views : NULL;
+            const ct_batch batch = {
+                .images = images_of(CSCTRL_U8, bytes[b]), .views = looks, .labels = g.labels};
+            if (b < BATCHES - 1)
+                expect_ok(ct_feed_ahead(&g.game.feed, &batch));
+            load(&g, bytes[b], looks, x[0]);
+            load(&direct, bytes[b], looks, x[1]);
+            assert_memory_equal(x[0], x[1], ct_tensor_bytes(&g.game.x));
+        }
+        tiny_game_close(&direct);
+        tiny_game_close(&g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_are_their_numbers),
         cmocka_unit_test(test_views_are_their_pixels),
+        cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
