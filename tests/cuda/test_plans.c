@@ -36,6 +36,31 @@ ct_cuda_device *ct_cuda_enter(ct_cuda_device *device)
     return device;
 }
 
+/* Descriptors that exist: of all calls, by the linker's --wrap. */
+static int descriptors;
+
+cudnnStatus_t __real_cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
+                                                  cudnnBackendDescriptor_t *descriptor);
+cudnnStatus_t __wrap_cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
+                                                  cudnnBackendDescriptor_t *descriptor);
+cudnnStatus_t __real_cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t descriptor);
+cudnnStatus_t __wrap_cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t descriptor);
+
+cudnnStatus_t __wrap_cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
+                                                  cudnnBackendDescriptor_t *descriptor)
+{
+    const cudnnStatus_t status = __real_cudnnBackendCreateDescriptor(type, descriptor);
+
+    descriptors += status == CUDNN_STATUS_SUCCESS;
+    return status;
+}
+
+cudnnStatus_t __wrap_cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t descriptor)
+{
+    descriptors--;
+    return __real_cudnnBackendDestroyDescriptor(descriptor);
+}
+
 /* ---- GPUs, as cuDNN describes them */
 
 #define DESCRIPTION(name, version, processors, shared, l2, clock)                                  \
@@ -67,6 +92,12 @@ static ct_cuda_device describe(const char *gpu)
                      0);
     assert_int_equal(cudnnBackendFinalize(*p), 0);
     return d;
+}
+
+static void forget(ct_cuda_device *d)
+{
+    cudnnBackendDestroyDescriptor(d->dnn.properties);
+    assert_int_equal(descriptors, 0);
 }
 
 /* ---- layers: the default stack, those of the largest preset, and odd ones */
@@ -122,7 +153,7 @@ static void test_products(void **state)
                 ct_cuda_conv_close(&d, &conv);
                 assert_null(conv);
             }
-        cudnnBackendDestroyDescriptor(d.dnn.properties);
+        forget(&d);
     }
 }
 
@@ -151,7 +182,7 @@ static void test_fused(void **state)
         for (int what = 0; what < CT_CUDA_FUSED_COUNT; what++)
             assert_false(ct_cuda_conv_fuses(&d, conv, (ct_cuda_fused)what));
         ct_cuda_conv_close(&d, &conv);
-        cudnnBackendDestroyDescriptor(d.dnn.properties);
+        forget(&d);
     }
 }
 
@@ -166,7 +197,7 @@ static void test_too_large(void **state)
     assert_int_equal(ct_cuda_conv_open(&d, &g, CT_CUDA_BF16, &conv, &workspace), CSCTRL_E_CONFIG);
     assert_non_null(strstr(message, "lower train.batch"));
     assert_null(conv);
-    cudnnBackendDestroyDescriptor(d.dnn.properties);
+    forget(&d);
 }
 
 int main(void)
