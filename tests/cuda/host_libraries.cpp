@@ -265,14 +265,14 @@ static csctrl_status fused_residual(ct_cuda_device *device, const ct_cuda_conv *
     const ct_cuda_type type = conv->type;
     void *const narrow = type == CT_CUDA_BF16 ? a.narrow : NULL;
 
-    CT_TRY(on_device(device, "x of a residual", a.x, img_count(g) * sizeof *a.x));
+    CT_TRY(on_device(device, "x of a residual", a.other, img_count(g) * sizeof *a.other));
     CT_TRY(on_device(device, "a residual", a.result, img_count(g) * sizeof *a.result));
-    return queue(device, {a.operand, a.P, a.x, a.result, narrow, a.workspace}, [=]() {
+    return queue(device, {a.code, a.P, a.other, a.result, narrow, a.workspace}, [=]() {
         use(a.workspace);
-        const std::vector<double> Ay = synthesis(g, decode(type, a.operand, code_count(g)),
-                                                 decode(type, a.P, weight_count(g)));
+        const std::vector<double> Ay =
+            synthesis(g, decode(type, a.code, code_count(g)), decode(type, a.P, weight_count(g)));
         finish(
-            Ay, [=](size_t i, float product) { return a.x[i] - product; }, a.result, narrow);
+            Ay, [=](size_t i, float product) { return a.other[i] - product; }, a.result, narrow);
     });
 }
 
@@ -288,11 +288,10 @@ static csctrl_status fused_analysis(ct_cuda_device *device, const ct_cuda_conv *
     CT_TRY(on_device(device, "a fused result", a.result, code_count(g) * sizeof *a.result));
     if (other != NULL)
         CT_TRY(on_device(device, "a fused operand", other, code_count(g) * sizeof *other));
-    return queue(device, {a.operand, a.P, a.eta, other, a.result, a.workspace}, [=]() {
+    return queue(device, {a.image, a.P, a.eta, other, a.result, a.workspace}, [=]() {
         use(a.workspace);
-        finish(
-            analysis(g, decode(type, a.operand, img_count(g)), decode(type, a.P, weight_count(g))),
-            at(*a.eta), a.result, NULL);
+        finish(analysis(g, decode(type, a.image, img_count(g)), decode(type, a.P, weight_count(g))),
+               at(*a.eta), a.result, NULL);
     });
 }
 
@@ -305,18 +304,18 @@ csctrl_status ct_cuda_conv_fused(ct_cuda_device *device, const ct_cuda_conv *con
 
     if (!conv->asked[what])
         die("a fused product is used before it is asked for");
-    if (a.result == a.x || a.result == a.y || a.result == a.gs)
+    if (a.result == a.other)
         die("a fused product in place");
     if (what == CT_CUDA_RESIDUAL)
         return fused_residual(device, conv, a);
     if (what == CT_CUDA_STEP_BACKWARD)
-        return fused_analysis(device, conv, a, a.gs, [=](float eta) -> epilogue {
-            return [=](size_t i, float product) { return a.gs[i] / eta - product; };
+        return fused_analysis(device, conv, a, a.other, [=](float eta) -> epilogue {
+            return [=](size_t i, float product) { return a.other[i] / eta - product; };
         });
-    return fused_analysis(device, conv, a, first ? NULL : a.y, [=](float eta) -> epilogue {
+    return fused_analysis(device, conv, a, first ? NULL : a.other, [=](float eta) -> epilogue {
         const float threshold = eta * (float)a.lambda;
         return [=](size_t i, float product) {
-            return shrink(product * eta + (first ? 0 : a.y[i]), threshold, nonneg);
+            return shrink(product * eta + (first ? 0 : a.other[i]), threshold, nonneg);
         };
     });
 }

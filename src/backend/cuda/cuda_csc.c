@@ -62,7 +62,7 @@ static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
         return ct_cuda_fused_product(
             ex, conv, CT_CUDA_RESIDUAL,
             (ct_cuda_fused_args){
-                .operand = y, .x = s->x->data, .result = s->r->data, .narrow = at->image[1]});
+                .code = y, .other = s->x->data, .result = s->r->data, .narrow = at->image[1]});
     CT_TRY(ct_cuda_synthesise(ex, conv, y, at->image[0]));
     CT_CUDA_TRY(ct_k_blend(ct_cuda_queue(ex), ct_cuda_count(s->x), 1, s->x->data, -1, at->image[0],
                            half, half && s->drop_r ? NULL : s->r->data,
@@ -83,9 +83,9 @@ static csctrl_status shrink(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
 
     if (half && s->y_next == NULL && s->prox.mu == 0 && ct_cuda_fuses(ex, conv, fused))
         return ct_cuda_fused_product(ex, conv, fused,
-                                     (ct_cuda_fused_args){.operand = r,
+                                     (ct_cuda_fused_args){.image = r,
                                                           .eta = at->eta,
-                                                          .y = data_of(s->y),
+                                                          .other = data_of(s->y),
                                                           .result = s->z->data,
                                                           .lambda = s->prox.lambda});
     CT_TRY(ct_cuda_analyse(ex, conv, r, grad));
@@ -115,7 +115,7 @@ static csctrl_status gradient_of_y(ct_exec *ex, ct_conv *conv, const ct_csc_step
         return ct_cuda_fused_product(
             ex, conv, CT_CUDA_STEP_BACKWARD,
             (ct_cuda_fused_args){
-                .operand = q, .eta = at->eta, .gs = g->dz->data, .result = g->dy->data});
+                .image = q, .eta = at->eta, .other = g->dz->data, .result = g->dy->data});
     CT_TRY(ct_cuda_analyse(ex, conv, q, back));
     CT_CUDA_TRY(ct_k_step_backward(ct_cuda_queue(ex), ct_cuda_count(g->z), g->prox.eta, g->dz->data,
                                    back, half, g->dy->data));

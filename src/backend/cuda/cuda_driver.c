@@ -2,17 +2,11 @@
  * work. Products: cuda_product.c. */
 #include "backend/cuda/cuda_driver.h"
 
-#include <cublas_v2.h>
-#include <cuda_runtime_api.h>
-#include <cusolverDn.h>
-
 #include "backend/cuda/cuda_device.h"
-
 #include "backend/cuda/kernels.h"
 
-enum {
-    BLAS_WORKSPACE = 32 << 20
-}; /* what cuBLAS recommends for Hopper; its own would not repeat */
+/* What cuBLAS recommends for Hopper; its own would not repeat. */
+enum { BLAS_WORKSPACE = 32 << 20 };
 
 struct ct_cuda_graph {
     cudaGraphExec_t exec;

@@ -72,15 +72,15 @@ typedef enum ct_cuda_fused {
     CT_CUDA_FUSED_COUNT,
 } ct_cuda_fused;
 
-/* Addresses are of the device; those of a kernel that is not run are not read. No result may be
- * one of the others. */
+/* Addresses are of the device; those that a kernel has no use for are not read. The result may be
+ * none of the others. */
 typedef struct ct_cuda_fused_args {
-    const void *operand, *P; /* the code of a residual, the image of the others */
+    const void *image, *code, *P; /* operands of the product */
     const float *eta;
-    const float *x, *y, *gs; /* what the product is put together with */
-    float *result;           /* r, z or dy */
-    void *narrow;            /* r as an operand; of bf16 */
     double lambda;
+    const float *other; /* what the product is put together with: x, y or gs */
+    float *result;      /* r, z or dy */
+    void *narrow;       /* r as an operand; of bf16 */
     void *workspace;
 } ct_cuda_fused_args;
 

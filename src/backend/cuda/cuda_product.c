@@ -7,6 +7,9 @@ static const size_t most_workspace = (size_t)1 << 30;
 
 enum { PRODUCTS = 3 };
 
+/* What a graph may have memory for. */
+enum { IMAGE, DICTIONARY, CODE, ETA, LAMBDA, OTHER, RESULT, NARROW };
+
 struct ct_cuda_conv {
     ct_geom geom;
     ct_cuda_type type;
@@ -43,9 +46,9 @@ static void build_product(const ct_cuda_conv *c, ct_dnn_product product, ct_dnn_
     const ct_dnn_shape image = image_shape(&c->geom), code = code_shape(&c->geom);
     const ct_dnn_shape dictionary = dictionary_shape(&c->geom);
     const cudnnDataType_t type = operand_type(c);
-    const ct_dnn_tensor x = ct_dnn_memory(g, &image, type);
-    const ct_dnn_tensor P = ct_dnn_memory(g, &dictionary, type);
-    const ct_dnn_tensor z = ct_dnn_memory(g, &code, type);
+    const ct_dnn_tensor x = ct_dnn_memory(g, IMAGE, &image, type);
+    const ct_dnn_tensor P = ct_dnn_memory(g, DICTIONARY, &dictionary, type);
+    const ct_dnn_tensor z = ct_dnn_memory(g, CODE, &code, type);
 
     ct_dnn_convolve(g, product, &c->geom, x, P, z);
 }
@@ -55,17 +58,17 @@ static void build_residual(const ct_cuda_conv *c, ct_dnn_graph *g)
 {
     const ct_dnn_shape image = image_shape(&c->geom), code = code_shape(&c->geom);
     const ct_dnn_shape dictionary = dictionary_shape(&c->geom);
-    const ct_dnn_tensor y = ct_dnn_memory(g, &code, operand_type(c));
-    const ct_dnn_tensor P = ct_dnn_memory(g, &dictionary, operand_type(c));
-    const ct_dnn_tensor x = ct_dnn_memory(g, &image, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor r = ct_dnn_memory(g, &image, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor Ay = ct_dnn_value(g, &image);
+    const ct_dnn_tensor y = ct_dnn_memory(g, CODE, &code, operand_type(c));
+    const ct_dnn_tensor P = ct_dnn_memory(g, DICTIONARY, &dictionary, operand_type(c));
+    const ct_dnn_tensor x = ct_dnn_memory(g, OTHER, &image, CUDNN_DATA_FLOAT);
+    const ct_dnn_tensor r = ct_dnn_memory(g, RESULT, &image, CUDNN_DATA_FLOAT);
+    const ct_dnn_tensor Ay = ct_dnn_virtual(g, &image);
 
     ct_dnn_convolve(g, CT_DNN_SYNTHESIS, &c->geom, Ay, P, y);
     ct_dnn_pointwise(g, CUDNN_POINTWISE_SUB, x, Ay, r);
     if (c->type == CT_CUDA_BF16)
         ct_dnn_pointwise(g, CUDNN_POINTWISE_IDENTITY, r, NULL,
-                         ct_dnn_memory(g, &image, CUDNN_DATA_BFLOAT16));
+                         ct_dnn_memory(g, NARROW, &image, CUDNN_DATA_BFLOAT16));
 }
 
 /* A* image, of which `result` is made with eta and another code. */
@@ -77,28 +80,29 @@ typedef struct analysed {
 static analysed build_analysis(const ct_cuda_conv *c, ct_dnn_graph *g)
 {
     const ct_dnn_shape image = image_shape(&c->geom), dictionary = dictionary_shape(&c->geom);
-    const ct_dnn_tensor img = ct_dnn_memory(g, &image, operand_type(c));
-    const ct_dnn_tensor P = ct_dnn_memory(g, &dictionary, operand_type(c));
+    const ct_dnn_tensor img = ct_dnn_memory(g, IMAGE, &image, operand_type(c));
+    const ct_dnn_tensor P = ct_dnn_memory(g, DICTIONARY, &dictionary, operand_type(c));
     analysed a = {.shape = code_shape(&c->geom)};
 
-    a.eta = ct_dnn_device_number(g);
-    a.product = ct_dnn_value(g, &a.shape);
+    a.eta = ct_dnn_device_scalar(g, ETA);
+    a.product = ct_dnn_virtual(g, &a.shape);
     ct_dnn_convolve(g, CT_DNN_ANALYSIS, &c->geom, img, P, a.product);
     return a;
 }
 
-/* z = v - the part of v in [-threshold, threshold], or in [-infinity, threshold]: so that what is
- * not a number stays so, which a maximum with 0 does not promise. */
+/* z = v - max(min(v, threshold), -threshold), or without the max: NaN stays NaN, which a maximum
+ * with 0 does not promise. A code that is cut off is exactly 0, v - v, as long as v is rounded
+ * before it is subtracted from itself (tests/ops sees to that). */
 static void build_prox(ct_dnn_graph *g, const ct_dnn_shape *shape, ct_dnn_tensor v,
                        ct_dnn_tensor threshold, bool nonneg, ct_dnn_tensor z)
 {
     const ct_dnn_shape number = {{1, 1, 1, 1}};
-    ct_dnn_tensor cut = ct_dnn_value(g, shape);
+    ct_dnn_tensor cut = ct_dnn_virtual(g, shape);
 
     ct_dnn_pointwise(g, CUDNN_POINTWISE_MIN, v, threshold, cut);
     if (!nonneg) {
-        const ct_dnn_tensor below = ct_dnn_value(g, &number), low = cut;
-        cut = ct_dnn_value(g, shape);
+        const ct_dnn_tensor below = ct_dnn_virtual(g, &number), low = cut;
+        cut = ct_dnn_virtual(g, shape);
         ct_dnn_pointwise(g, CUDNN_POINTWISE_NEG, threshold, NULL, below);
         ct_dnn_pointwise(g, CUDNN_POINTWISE_MAX, low, below, cut);
     }
@@ -112,16 +116,16 @@ static void build_shrink(const ct_cuda_conv *c, ct_cuda_fused what, ct_dnn_graph
     const bool nonneg = what == CT_CUDA_SHRINK_NONNEG || what == CT_CUDA_SHRINK_FIRST_NONNEG;
     const ct_dnn_shape number = {{1, 1, 1, 1}};
     const analysed a = build_analysis(c, g);
-    const ct_dnn_tensor lambda = ct_dnn_host_number(g);
-    const ct_dnn_tensor y = first ? NULL : ct_dnn_memory(g, &a.shape, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor z = ct_dnn_memory(g, &a.shape, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor threshold = ct_dnn_value(g, &number);
-    ct_dnn_tensor v = ct_dnn_value(g, &a.shape);
+    const ct_dnn_tensor lambda = ct_dnn_host_scalar(g, LAMBDA);
+    const ct_dnn_tensor y = first ? NULL : ct_dnn_memory(g, OTHER, &a.shape, CUDNN_DATA_FLOAT);
+    const ct_dnn_tensor z = ct_dnn_memory(g, RESULT, &a.shape, CUDNN_DATA_FLOAT);
+    const ct_dnn_tensor threshold = ct_dnn_virtual(g, &number);
+    ct_dnn_tensor v = ct_dnn_virtual(g, &a.shape);
 
     ct_dnn_pointwise(g, CUDNN_POINTWISE_MUL, a.product, a.eta, v);
     if (!first) {
         const ct_dnn_tensor step = v;
-        v = ct_dnn_value(g, &a.shape);
+        v = ct_dnn_virtual(g, &a.shape);
         ct_dnn_pointwise(g, CUDNN_POINTWISE_ADD, step, y, v);
     }
     ct_dnn_pointwise(g, CUDNN_POINTWISE_MUL, a.eta, lambda, threshold);
@@ -132,9 +136,9 @@ static void build_shrink(const ct_cuda_conv *c, ct_cuda_fused what, ct_dnn_graph
 static void build_step_backward(const ct_cuda_conv *c, ct_dnn_graph *g)
 {
     const analysed a = build_analysis(c, g);
-    const ct_dnn_tensor gs = ct_dnn_memory(g, &a.shape, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor dy = ct_dnn_memory(g, &a.shape, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor dv = ct_dnn_value(g, &a.shape);
+    const ct_dnn_tensor gs = ct_dnn_memory(g, OTHER, &a.shape, CUDNN_DATA_FLOAT);
+    const ct_dnn_tensor dy = ct_dnn_memory(g, RESULT, &a.shape, CUDNN_DATA_FLOAT);
+    const ct_dnn_tensor dv = ct_dnn_virtual(g, &a.shape);
 
     ct_dnn_pointwise(g, CUDNN_POINTWISE_DIV, gs, a.eta, dv);
     ct_dnn_pointwise(g, CUDNN_POINTWISE_SUB, dv, a.product, dy);
@@ -145,18 +149,19 @@ static void build_step_backward(const ct_cuda_conv *c, ct_dnn_graph *g)
 static csctrl_status plan_product(const ct_dnn *dnn, ct_cuda_conv *c, ct_dnn_product product)
 {
     static const char *const names[] = {"analysis", "synthesis", "gradient"};
-    const ct_dnn_terms terms = {.exact = c->type == CT_CUDA_F32, .workspace = most_workspace};
+    const ct_dnn_limits limits = {.exact = c->type == CT_CUDA_F32, .workspace = most_workspace};
     const ct_geom *g = &c->geom;
     ct_dnn_graph graph = {0};
 
     build_product(c, product, &graph);
-    const csctrl_status status = ct_dnn_plan_make(dnn, &graph, &terms, &c->products[product]);
+    const csctrl_status status = ct_dnn_plan_make(dnn, &graph, &limits, &c->products[product]);
     if (status == CSCTRL_E_UNSUPPORTED)
         return ct_cuda_library->fail(
             status,
             "device \"cuda\": cuDNN has no kernel that repeats bit for bit for the %s of a %dx%d "
-            "convolution with stride %d of %d channels to %d",
-            names[product], g->kernel, g->kernel, g->stride, g->c, g->atoms);
+            "convolution with stride %d of %d channels to %d: %s",
+            names[product], g->kernel, g->kernel, g->stride, g->c, g->atoms,
+            ct_cuda_library->last_error());
     CT_TRY(status);
     const size_t workspace = ct_dnn_plan_workspace(c->products[product]);
     c->workspace = workspace > c->workspace ? workspace : c->workspace;
@@ -216,7 +221,7 @@ void ct_cuda_conv_close(ct_cuda_device *device, ct_cuda_conv **conv)
 
 bool ct_cuda_conv_fuses(ct_cuda_device *device, ct_cuda_conv *conv, ct_cuda_fused what)
 {
-    const ct_dnn_terms terms = {.workspace = conv->workspace};
+    const ct_dnn_limits limits = {.workspace = conv->workspace};
     ct_dnn_graph graph = {0};
 
     if (conv->type == CT_CUDA_F32 || conv->asked[what])
@@ -228,17 +233,17 @@ bool ct_cuda_conv_fuses(ct_cuda_device *device, ct_cuda_conv *conv, ct_cuda_fuse
         build_step_backward(conv, &graph);
     else
         build_shrink(conv, what, &graph);
-    return ct_dnn_plan_make(&ct_cuda_enter(device)->dnn, &graph, &terms, &conv->fused[what]) ==
+    return ct_dnn_plan_make(&ct_cuda_enter(device)->dnn, &graph, &limits, &conv->fused[what]) ==
            CSCTRL_OK;
 }
 
-/* ---- runs: addresses in the order in which the graphs declare their tensors */
+/* ---- runs */
 
 static csctrl_status run_product(ct_cuda_device *device, const ct_cuda_conv *c,
                                  ct_dnn_product product, const void *image, const void *P,
                                  const void *code, void *workspace)
 {
-    const void *const memory[] = {image, P, code};
+    const void *const memory[CT_DNN_IDS] = {[IMAGE] = image, [DICTIONARY] = P, [CODE] = code};
 
     return ct_dnn_plan_run(&ct_cuda_enter(device)->dnn, c->products[product], memory, workspace);
 }
@@ -265,22 +270,11 @@ csctrl_status ct_cuda_conv_fused(ct_cuda_device *device, const ct_cuda_conv *con
                                  ct_cuda_fused what, const ct_cuda_fused_args *args)
 {
     const float lambda = (float)args->lambda;
-    const void *const shrink[CT_DNN_MEMORIES] = {args->operand, args->P, args->eta,
-                                                 &lambda,       args->y, args->result};
-    const void *const shrink_first[CT_DNN_MEMORIES] = {args->operand, args->P, args->eta, &lambda,
-                                                       args->result};
-    const void *const residual[CT_DNN_MEMORIES] = {args->operand, args->P, args->x, args->result,
-                                                   args->narrow};
-    const void *const step_backward[CT_DNN_MEMORIES] = {args->operand, args->P, args->eta, args->gs,
-                                                        args->result};
-    const void *const *const memory[CT_CUDA_FUSED_COUNT] = {
-        [CT_CUDA_RESIDUAL] = residual,
-        [CT_CUDA_SHRINK] = shrink,
-        [CT_CUDA_SHRINK_NONNEG] = shrink,
-        [CT_CUDA_SHRINK_FIRST] = shrink_first,
-        [CT_CUDA_SHRINK_FIRST_NONNEG] = shrink_first,
-        [CT_CUDA_STEP_BACKWARD] = step_backward};
+    const void *const memory[CT_DNN_IDS] = {
+        [IMAGE] = args->image,   [DICTIONARY] = args->P,  [CODE] = args->code,
+        [ETA] = args->eta,       [LAMBDA] = &lambda,      [OTHER] = args->other,
+        [RESULT] = args->result, [NARROW] = args->narrow,
+    };
 
-    return ct_dnn_plan_run(&ct_cuda_enter(device)->dnn, conv->fused[what], memory[what],
-                           args->workspace);
+    return ct_dnn_plan_run(&ct_cuda_enter(device)->dnn, conv->fused[what], memory, args->workspace);
 }

@@ -4,7 +4,7 @@
 
 #include "backend/cuda/cuda_driver.h"
 
-enum { PROPOSALS = 64, NOTES = 16, ALIGNMENT = 16 };
+enum { CONFIGS = 64, NOTES = 16, ALIGNMENT = 16 };
 
 struct ct_dnn_plan {
     ct_dnn_graph graph; /* of which the plan is one: what it refers to */
@@ -35,92 +35,99 @@ static void note(ct_dnn_graph *g, cudnnStatus_t status, const char *call)
 
 static cudnnBackendDescriptor_t begin(ct_dnn_graph *g, cudnnBackendDescriptorType_t type)
 {
-    cudnnBackendDescriptor_t part = NULL;
+    cudnnBackendDescriptor_t descriptor = NULL;
 
-    if (g->part_count == CT_DNN_PARTS)
-        note(g, CUDNN_STATUS_INTERNAL_ERROR, "a graph of too many parts");
+    if (g->descriptor_count == CT_DNN_DESCRIPTORS)
+        note(g, CUDNN_STATUS_INTERNAL_ERROR, "a graph of too many descriptors");
     if (g->status != CUDNN_STATUS_SUCCESS)
         return NULL;
-    note(g, cudnnBackendCreateDescriptor(type, &part), "cudnnBackendCreateDescriptor");
-    if (part != NULL)
-        g->parts[g->part_count++] = part;
-    return part;
+    note(g, cudnnBackendCreateDescriptor(type, &descriptor), "cudnnBackendCreateDescriptor");
+    if (descriptor != NULL)
+        g->descriptors[g->descriptor_count++] = descriptor;
+    return descriptor;
 }
 
-static void set(ct_dnn_graph *g, cudnnBackendDescriptor_t part, cudnnBackendAttributeName_t name,
-                cudnnBackendAttributeType_t type, int64_t count, const void *values)
+static void set(ct_dnn_graph *g, cudnnBackendDescriptor_t descriptor,
+                cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+                const void *values)
 {
     if (g->status == CUDNN_STATUS_SUCCESS)
-        note(g, cudnnBackendSetAttribute(part, name, type, count, values),
+        note(g, cudnnBackendSetAttribute(descriptor, name, type, count, values),
              "cudnnBackendSetAttribute");
 }
 
-static void set_part(ct_dnn_graph *g, cudnnBackendDescriptor_t part,
-                     cudnnBackendAttributeName_t name, cudnnBackendDescriptor_t other)
+static void set_descriptor(ct_dnn_graph *g, cudnnBackendDescriptor_t descriptor,
+                           cudnnBackendAttributeName_t name, cudnnBackendDescriptor_t other)
 {
-    set(g, part, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &other);
+    set(g, descriptor, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &other);
 }
 
-static void finish(ct_dnn_graph *g, cudnnBackendDescriptor_t part)
+static void finish(ct_dnn_graph *g, cudnnBackendDescriptor_t descriptor)
 {
     if (g->status == CUDNN_STATUS_SUCCESS)
-        note(g, cudnnBackendFinalize(part), "cudnnBackendFinalize");
+        note(g, cudnnBackendFinalize(descriptor), "cudnnBackendFinalize");
 }
 
 static void destroy_graph(ct_dnn_graph *g)
 {
-    while (g->part_count > 0)
-        cudnnBackendDestroyDescriptor(g->parts[--g->part_count]);
+    while (g->descriptor_count > 0)
+        cudnnBackendDestroyDescriptor(g->descriptors[--g->descriptor_count]);
 }
 
-/* ---- tensors: those with memory have the numbers from 1, values those from FIRST_VALUE */
+/* ---- tensors: cuDNN knows those with memory by 1 + id, virtual ones by FIRST_VIRTUAL and on */
 
-enum { FIRST_VALUE = 1000 };
+enum { FIRST_VIRTUAL = 1000 };
 
 typedef struct tensor_kind {
+    int id; /* -1: virtual */
     cudnnDataType_t type;
-    bool value, by_host;
+    bool by_value;
 } tensor_kind;
 
 static ct_dnn_tensor declare(ct_dnn_graph *g, const ct_dnn_shape *shape, tensor_kind kind)
 {
     const int64_t *const d = shape->dim;
     const int64_t strides[4] = {d[1] * d[2] * d[3], 1, d[3] * d[1], d[1]};
-    const int64_t number = kind.value ? FIRST_VALUE + g->value_count++ : ++g->memory_count;
+    const bool is_virtual = kind.id < 0;
+    const int64_t uid = is_virtual ? FIRST_VIRTUAL + g->virtual_count++ : 1 + kind.id;
     const int64_t alignment = ALIGNMENT;
     const cudnnBackendDescriptor_t t = begin(g, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
 
+    if (!is_virtual)
+        g->has_memory[kind.id] = true;
     set(g, t, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &kind.type);
     set(g, t, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, d);
     set(g, t, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides);
-    set(g, t, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &number);
+    set(g, t, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid);
     set(g, t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
-    set(g, t, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &kind.value);
-    set(g, t, CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, 1, &kind.by_host);
+    set(g, t, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &is_virtual);
+    set(g, t, CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, 1, &kind.by_value);
     finish(g, t);
     return t;
 }
 
-static const ct_dnn_shape one_number = {{1, 1, 1, 1}};
+static const ct_dnn_shape scalar = {{1, 1, 1, 1}};
 
-ct_dnn_tensor ct_dnn_memory(ct_dnn_graph *graph, const ct_dnn_shape *shape, cudnnDataType_t type)
+ct_dnn_tensor ct_dnn_memory(ct_dnn_graph *graph, int id, const ct_dnn_shape *shape,
+                            cudnnDataType_t type)
 {
-    return declare(graph, shape, (tensor_kind){.type = type});
+    return declare(graph, shape, (tensor_kind){.id = id, .type = type});
 }
 
-ct_dnn_tensor ct_dnn_device_number(ct_dnn_graph *graph)
+ct_dnn_tensor ct_dnn_device_scalar(ct_dnn_graph *graph, int id)
 {
-    return declare(graph, &one_number, (tensor_kind){.type = CUDNN_DATA_FLOAT});
+    return declare(graph, &scalar, (tensor_kind){.id = id, .type = CUDNN_DATA_FLOAT});
 }
 
-ct_dnn_tensor ct_dnn_host_number(ct_dnn_graph *graph)
+ct_dnn_tensor ct_dnn_host_scalar(ct_dnn_graph *graph, int id)
 {
-    return declare(graph, &one_number, (tensor_kind){.type = CUDNN_DATA_FLOAT, .by_host = true});
+    return declare(graph, &scalar,
+                   (tensor_kind){.id = id, .type = CUDNN_DATA_FLOAT, .by_value = true});
 }
 
-ct_dnn_tensor ct_dnn_value(ct_dnn_graph *graph, const ct_dnn_shape *shape)
+ct_dnn_tensor ct_dnn_virtual(ct_dnn_graph *graph, const ct_dnn_shape *shape)
 {
-    return declare(graph, shape, (tensor_kind){.type = CUDNN_DATA_FLOAT, .value = true});
+    return declare(graph, shape, (tensor_kind){.id = -1, .type = CUDNN_DATA_FLOAT});
 }
 
 /* ---- operations */
@@ -186,10 +193,10 @@ void ct_dnn_convolve(ct_dnn_graph *graph, ct_dnn_product product, const ct_geom 
     const cudnnBackendDescriptor_t convolution = describe_convolution(graph, geom);
     const cudnnBackendDescriptor_t op = begin(graph, names[product].type);
 
-    set_part(graph, op, names[product].convolution, convolution);
-    set_part(graph, op, names[product].image, image);
-    set_part(graph, op, names[product].dictionary, dictionary);
-    set_part(graph, op, names[product].code, code);
+    set_descriptor(graph, op, names[product].convolution, convolution);
+    set_descriptor(graph, op, names[product].image, image);
+    set_descriptor(graph, op, names[product].dictionary, dictionary);
+    set_descriptor(graph, op, names[product].code, code);
     set(graph, op, names[product].alpha, CUDNN_TYPE_FLOAT, 1, &one);
     set(graph, op, names[product].beta, CUDNN_TYPE_FLOAT, 1, &zero);
     add_operation(graph, op);
@@ -205,20 +212,15 @@ void ct_dnn_pointwise(ct_dnn_graph *graph, cudnnPointwiseMode_t mode, ct_dnn_ten
     set(graph, how, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &type);
     finish(graph, how);
     const cudnnBackendDescriptor_t op = begin(graph, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-    set_part(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
-    set_part(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, a);
+    set_descriptor(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
+    set_descriptor(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, a);
     if (b != NULL)
-        set_part(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
-    set_part(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, to);
+        set_descriptor(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
+    set_descriptor(graph, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, to);
     add_operation(graph, op);
 }
 
 /* ---- plans */
-
-#if CUDNN_VERSION < 90800 /* knows of no devices but those that are there */
-#define CUDNN_ATTR_ENGINEHEUR_DEVICEPROP CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH
-#define CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP CUDNN_ATTR_EXECUTION_PLAN_HANDLE
-#endif
 
 static cudnnBackendDescriptor_t join_operations(const ct_dnn *dnn, ct_dnn_graph *g)
 {
@@ -232,137 +234,190 @@ static cudnnBackendDescriptor_t join_operations(const ct_dnn *dnn, ct_dnn_graph 
     return all;
 }
 
-/* proposals[*count] <- those of one mode. */
+/* Of a device that is not there. */
+static cudnnStatus_t describe_device(const ct_dnn *dnn, cudnnBackendDescriptor_t descriptor,
+                                     bool of_plan)
+{
+#if CUDNN_VERSION >= 90800
+    return cudnnBackendSetAttribute(descriptor,
+                                    of_plan ? CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP
+                                            : CUDNN_ATTR_ENGINEHEUR_DEVICEPROP,
+                                    CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &dnn->properties);
+#else
+    (void)dnn;
+    (void)descriptor;
+    (void)of_plan;
+    return CUDNN_STATUS_NOT_SUPPORTED;
+#endif
+}
+
+static cudnnStatus_t set_heuristics(const ct_dnn *dnn, cudnnBackendDescriptor_t operations,
+                                    cudnnBackendHeurMode_t mode,
+                                    cudnnBackendDescriptor_t heuristics)
+{
+    cudnnStatus_t status =
+        cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
+                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations);
+
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE,
+                                          CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    if (status == CUDNN_STATUS_SUCCESS && dnn->handle == NULL)
+        status = describe_device(dnn, heuristics, false);
+    return status == CUDNN_STATUS_SUCCESS ? cudnnBackendFinalize(heuristics) : status;
+}
+
+/* configs[*count] <- those that cuDNN proposes in one mode. */
 static cudnnStatus_t ask(const ct_dnn *dnn, cudnnBackendDescriptor_t operations,
-                         cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t *proposals,
+                         cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t *configs,
                          int64_t *count)
 {
     cudnnBackendDescriptor_t heuristics = NULL;
     cudnnStatus_t status =
         cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics);
 
+    if (status != CUDNN_STATUS_SUCCESS)
+        return status;
+    status = set_heuristics(dnn, operations, mode, heuristics);
     if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
-                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE,
-                                          CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    if (status == CUDNN_STATUS_SUCCESS && dnn->handle == NULL)
-        status = cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP,
-                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &dnn->properties);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status = cudnnBackendFinalize(heuristics);
-    if (status == CUDNN_STATUS_SUCCESS)
-        status =
-            cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, PROPOSALS, count, proposals);
-    if (heuristics != NULL)
-        cudnnBackendDestroyDescriptor(heuristics);
+        status = cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, CONFIGS, count, configs);
+    cudnnBackendDestroyDescriptor(heuristics);
     return status;
 }
 
-/* Whether what cuDNN says of the engine behind a proposal meets the terms. */
-static bool is_fit(cudnnBackendDescriptor_t proposal, const ct_dnn_terms *terms)
+static bool is_refused(cudnnBackendNumericalNote_t note, bool exact)
+{
+    switch (note) {
+    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+    case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
+        return true;
+    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
+        return exact;
+    default:
+        return false;
+    }
+}
+
+/* Whether what cuDNN says of the engine behind a config keeps to the limits. */
+static bool is_fit(cudnnBackendDescriptor_t config, const ct_dnn_limits *limits)
 {
     cudnnBackendNumericalNote_t notes[NOTES];
     cudnnBackendDescriptor_t engine = NULL;
     int64_t count = 0, one = 0;
-    bool fit = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) ==
-                   CUDNN_STATUS_SUCCESS &&
-               cudnnBackendGetAttribute(proposal, CUDNN_ATTR_ENGINECFG_ENGINE,
-                                        CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one,
-                                        &engine) == CUDNN_STATUS_SUCCESS &&
-               cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                        CUDNN_TYPE_NUMERICAL_NOTE, NOTES, &count,
-                                        notes) == CUDNN_STATUS_SUCCESS;
 
-    for (int64_t i = 0; i < count && i < NOTES && fit; i++)
-        fit = notes[i] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
-              notes[i] != CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION &&
-              (!terms->exact || (notes[i] != CUDNN_NUMERICAL_NOTE_TENSOR_CORE &&
-                                 notes[i] != CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
-    if (engine != NULL)
-        cudnnBackendDestroyDescriptor(engine);
+    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) !=
+        CUDNN_STATUS_SUCCESS)
+        return false;
+    bool fit =
+        cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                 1, &one, &engine) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                 CUDNN_TYPE_NUMERICAL_NOTE, NOTES, &count,
+                                 notes) == CUDNN_STATUS_SUCCESS;
+    for (int64_t i = 0; i < count && i < NOTES; i++)
+        fit = fit && !is_refused(notes[i], limits->exact);
+    cudnnBackendDestroyDescriptor(engine);
     return fit;
 }
 
-/* A plan out of a proposal, NULL where that is not possible or takes too much memory. */
-static cudnnBackendDescriptor_t try_proposal(const ct_dnn *dnn, cudnnBackendDescriptor_t proposal,
-                                             const ct_dnn_terms *terms, size_t *workspace)
+static cudnnStatus_t set_plan(const ct_dnn *dnn, cudnnBackendDescriptor_t config,
+                              cudnnBackendDescriptor_t plan, size_t *workspace)
+{
+    int64_t bytes = 0, one = 0;
+    cudnnStatus_t status = dnn->handle != NULL
+                               ? cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE,
+                                                          CUDNN_TYPE_HANDLE, 1, &dnn->handle)
+                               : describe_device(dnn, plan, true);
+
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
+                                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = cudnnBackendFinalize(plan);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                          CUDNN_TYPE_INT64, 1, &one, &bytes);
+    *workspace = (size_t)bytes;
+    return status;
+}
+
+/* p->plan out of a config, where that is possible and takes no more memory than it may. */
+static cudnnStatus_t try_config(const ct_dnn *dnn, cudnnBackendDescriptor_t config,
+                                const ct_dnn_limits *limits, ct_dnn_plan *p)
 {
     cudnnBackendDescriptor_t plan = NULL;
-    int64_t bytes = 0, one = 0;
+    cudnnStatus_t status =
+        cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan);
 
-    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan) !=
-        CUDNN_STATUS_SUCCESS)
-        return NULL;
-    const cudnnStatus_t target =
-        dnn->handle != NULL
-            ? cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
-                                       &dnn->handle)
-            : cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
-                                       CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &dnn->properties);
-    if (target == CUDNN_STATUS_SUCCESS &&
-        cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
-                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-                                 &proposal) == CUDNN_STATUS_SUCCESS &&
-        cudnnBackendFinalize(plan) == CUDNN_STATUS_SUCCESS &&
-        cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
-                                 1, &one, &bytes) == CUDNN_STATUS_SUCCESS &&
-        (size_t)bytes <= terms->workspace) {
-        *workspace = (size_t)bytes;
-        return plan;
+    if (status != CUDNN_STATUS_SUCCESS)
+        return status;
+    status = set_plan(dnn, config, plan, &p->workspace);
+    if (status == CUDNN_STATUS_SUCCESS && p->workspace <= limits->workspace) {
+        p->plan = plan;
+        return status;
     }
     cudnnBackendDestroyDescriptor(plan);
-    return NULL;
+    return status;
 }
 
-/* The first proposal of a mode that a plan can be made of stays with the plan. */
+/* The first config of a mode that a plan can be made of stays with the plan. *why: what kept
+ * another from it last. */
 static void choose(const ct_dnn *dnn, cudnnBackendDescriptor_t operations,
-                   cudnnBackendHeurMode_t mode, const ct_dnn_terms *terms, ct_dnn_plan *p)
+                   cudnnBackendHeurMode_t mode, const ct_dnn_limits *limits, ct_dnn_plan *p,
+                   cudnnStatus_t *why)
 {
-    cudnnBackendDescriptor_t proposals[PROPOSALS] = {NULL};
+    cudnnBackendDescriptor_t configs[CONFIGS] = {NULL};
+    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
     int64_t count = 0;
-    bool made = true;
 
-    for (int i = 0; i < PROPOSALS && made; i++)
-        made = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &proposals[i]) ==
-               CUDNN_STATUS_SUCCESS;
-    if (!made || ask(dnn, operations, mode, proposals, &count) != CUDNN_STATUS_SUCCESS)
-        count = 0;
-    for (int64_t i = 0; i < count && i < PROPOSALS && p->plan == NULL; i++) {
-        if (!is_fit(proposals[i], terms))
+    for (int i = 0; i < CONFIGS && status == CUDNN_STATUS_SUCCESS; i++)
+        status = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i]);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = ask(dnn, operations, mode, configs, &count);
+    if (status != CUDNN_STATUS_SUCCESS)
+        *why = status;
+    for (int64_t i = 0; i < count && i < CONFIGS && p->plan == NULL; i++) {
+        if (!is_fit(configs[i], limits))
             continue;
-        p->plan = try_proposal(dnn, proposals[i], terms, &p->workspace);
+        status = try_config(dnn, configs[i], limits, p);
+        if (status != CUDNN_STATUS_SUCCESS)
+            *why = status;
         if (p->plan != NULL) {
-            p->graph.parts[p->graph.part_count++] = proposals[i];
-            proposals[i] = NULL;
+            p->graph.descriptors[p->graph.descriptor_count++] = configs[i];
+            configs[i] = NULL;
         }
     }
-    for (int i = 0; i < PROPOSALS; i++)
-        if (proposals[i] != NULL)
-            cudnnBackendDestroyDescriptor(proposals[i]);
+    for (int i = 0; i < CONFIGS; i++)
+        if (configs[i] != NULL)
+            cudnnBackendDestroyDescriptor(configs[i]);
 }
 
-csctrl_status ct_dnn_plan_make(const ct_dnn *dnn, ct_dnn_graph *graph, const ct_dnn_terms *terms,
+csctrl_status ct_dnn_plan_make(const ct_dnn *dnn, ct_dnn_graph *graph, const ct_dnn_limits *limits,
                                ct_dnn_plan **plan)
 {
     ct_dnn_plan *p = ct_cuda_library->calloc(1, sizeof *p);
     const cudnnBackendDescriptor_t operations = join_operations(dnn, graph);
+    cudnnStatus_t why = CUDNN_STATUS_NOT_SUPPORTED;
 
     *plan = NULL;
-    if (p == NULL || graph->status != CUDNN_STATUS_SUCCESS || graph->part_count == CT_DNN_PARTS) {
+    if (graph->descriptor_count == CT_DNN_DESCRIPTORS) /* one more comes */
+        note(graph, CUDNN_STATUS_INTERNAL_ERROR, "a graph of too many descriptors");
+    if (p == NULL || graph->status != CUDNN_STATUS_SUCCESS) {
         destroy_graph(graph);
         ct_cuda_library->free(p);
         return p == NULL ? CSCTRL_E_NOMEM : ct_dnn_told(graph->status, graph->failed);
     }
     p->graph = *graph;
-    choose(dnn, operations, CUDNN_HEUR_MODE_A, terms, p);
+    choose(dnn, operations, CUDNN_HEUR_MODE_A, limits, p, &why);
     if (p->plan == NULL)
-        choose(dnn, operations, CUDNN_HEUR_MODE_FALLBACK, terms, p);
+        choose(dnn, operations, CUDNN_HEUR_MODE_FALLBACK, limits, p, &why);
     if (p->plan == NULL) {
         ct_dnn_plan_free(&p);
-        return CSCTRL_E_UNSUPPORTED;
+        return ct_cuda_library->fail(CSCTRL_E_UNSUPPORTED, "%s", cudnnGetErrorString(why));
     }
     *plan = p;
     return CSCTRL_OK;
@@ -386,17 +441,21 @@ size_t ct_dnn_plan_workspace(const ct_dnn_plan *plan)
     return plan->workspace;
 }
 
-static csctrl_status fill_pack(cudnnBackendDescriptor_t pack, int count, const void *const *memory,
-                               void *workspace)
+static csctrl_status fill_pack(cudnnBackendDescriptor_t pack, const ct_dnn_graph *graph,
+                               const void *const *memory, void *workspace)
 {
-    int64_t numbers[CT_DNN_MEMORIES];
+    const void *addresses[CT_DNN_IDS];
+    int64_t uids[CT_DNN_IDS], count = 0;
 
-    for (int i = 0; i < count; i++)
-        numbers[i] = i + 1;
+    for (int id = 0; id < CT_DNN_IDS; id++)
+        if (graph->has_memory[id]) {
+            uids[count] = 1 + id;
+            addresses[count++] = memory[id];
+        }
     CT_DNN_TRY(cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
-                                        count, numbers));
+                                        count, uids));
     CT_DNN_TRY(cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
-                                        CUDNN_TYPE_VOID_PTR, count, memory));
+                                        CUDNN_TYPE_VOID_PTR, count, addresses));
     CT_DNN_TRY(cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
                                         CUDNN_TYPE_VOID_PTR, 1, &workspace));
     CT_DNN_TRY(cudnnBackendFinalize(pack));
@@ -409,7 +468,7 @@ csctrl_status ct_dnn_plan_run(const ct_dnn *dnn, const ct_dnn_plan *plan, const 
     cudnnBackendDescriptor_t pack = NULL;
 
     CT_DNN_TRY(cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack));
-    csctrl_status status = fill_pack(pack, plan->graph.memory_count, memory, workspace);
+    csctrl_status status = fill_pack(pack, &plan->graph, memory, workspace);
     if (status == CSCTRL_OK)
         status =
             ct_dnn_told(cudnnBackendExecute(dnn->handle, plan->plan, pack), "cudnnBackendExecute");
