@@ -349,7 +349,7 @@ static csctrl_status loader_run(bench *b)
     for (int64_t i = 0; i < b->batches && status == CSCTRL_OK; i++) {
         status = ct_loader_next(loader, &batch);
         if (status == CSCTRL_OK)
-            status = b->host->ops->from_bytes(b->host, &batch.images, batch.views, &b->pixels);
+            status = b->host->ops->from_bytes(b->host, &batch.images, batch.crops, &b->pixels);
     }
     ct_loader_destroy(&loader);
     return status;

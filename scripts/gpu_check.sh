@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 packages="libyaml-dev libyaml-0-2 libjansson-dev libjansson4 zlib1g-dev zlib1g librandom123-dev libcmocka-dev libcmocka0 pkgconf
           pkgconf-bin libpkgconf3"
-tests="ops_conv ops_csc_step ops_elementwise ops_norm ops_rate golden_golden prop_device"
+tests="ops_conv ops_csc_step ops_elementwise ops_norm ops_rate ops_repeat golden_golden prop_device"
 build=build/gpu
 
 if [ "${1:-}" = pack ]; then

@@ -32,6 +32,9 @@ struct ct_exec {
     const char *tune; /* read by init only */
     /* Ranks whose batches are one batch to the norms; NULL: each rank's is its own. Borrowed. */
     const ct_comm *norm_ranks;
+    /* Ranks with messages in the work that `repeat` is given, which record it all or none; NULL: it
+     * has none. Borrowed. */
+    const ct_comm *repeat_ranks;
     void *queue; /* cuda: the stream of all its work; NULL on the host */
     void *state; /* backend's own, released by close */
     void (*close)(struct ct_exec *ex);

@@ -49,6 +49,7 @@ csctrl_status ct_cuda_init(ct_exec *ex, int number)
         .calloc = ct_calloc,
         .free = ct_free,
         .sum = ct_comm_sum,
+        .any = ct_comm_any,
     };
     ct_cuda_open_fn *open = NULL;
     void *const module = dlopen(CT_CUDA_MODULE, RTLD_NOW | RTLD_LOCAL);

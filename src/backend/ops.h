@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tensor/crop.h"
 #include "tensor/tensor.h"
-#include "tensor/view.h"
 
 typedef struct ct_exec ct_exec;
 
@@ -123,11 +123,10 @@ typedef struct ct_ops {
                                void **block); /* zeroed, 64-byte aligned */
     void (*mem_free)(ct_exec *ex, void *block);
     csctrl_status (*upload)(ct_exec *ex, void *device, const void *host, size_t bytes);
-    /* The same beside the work that is queued; work that is queued after `uploaded` finds what was
-     * brought until then. Until such work is done `host` stays as it is, and nothing else uses
-     * `device`. */
+    /* The same beside the work that is queued, which must not use `device`. upload_wait waits for
+     * all that was brought so; until then the host's memory stays as it is. */
     csctrl_status (*upload_ahead)(ct_exec *ex, void *device, const void *host, size_t bytes);
-    csctrl_status (*uploaded)(ct_exec *ex);
+    csctrl_status (*upload_wait)(ct_exec *ex);
     csctrl_status (*download)(ct_exec *ex, void *host, const void *device, size_t bytes);
     /* Memory of the host from which uploads will come often, until it is unpinned: they may then be
      * faster. */
@@ -207,9 +206,9 @@ typedef struct ct_ops {
     csctrl_status (*to_nhwc)(ct_exec *ex, const ct_tensor *nchw, ct_tensor *nhwc);
     csctrl_status (*to_nchw)(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw);
     /* From u8 [n, c, h, w], images as the loader has them, to numbers of [-1, 1]
-     * (ct_tensor_pixel()), image i as looked at by views[i]. views: the backend's memory; NULL: the
+     * (ct_tensor_pixel()), image i cropped by crops[i]. crops: the backend's memory; NULL: the
      * images as they are. */
-    csctrl_status (*from_bytes)(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+    csctrl_status (*from_bytes)(ct_exec *ex, const ct_tensor *bytes, const ct_crop *crops,
                                 ct_tensor *nhwc);
 
     /* ---- the unit sphere, rows of [n, d]

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "tensor/view.h"
+#include "tensor/crop.h"
 
 typedef struct ct_augmentation {
     uint64_t seed;
@@ -13,6 +13,6 @@ typedef struct ct_augmentation {
 } ct_augmentation;
 
 /* A pure function of (seed, epoch, image). */
-ct_view ct_augment(const ct_augmentation *augmentation, uint32_t epoch, int64_t image);
+ct_crop ct_augment(const ct_augmentation *augmentation, uint32_t epoch, int64_t image);
 
 #endif

@@ -1,7 +1,7 @@
 /* loader.c - decoding threads fill a ring of batches, always in the same way.
  *
  * Threads take small chunks of images in the order of the run, at most `prefetch` batches ahead of
- * the one that is in use. What an image and its view become depends on their place alone. */
+ * the one that is in use. What an image and its crop become depends on their place alone. */
 #define _GNU_SOURCE
 #include "data/loader.h"
 
@@ -22,7 +22,7 @@ enum { CHUNK = 8, MESSAGE_MAX = 512 };
 
 typedef struct slot {
     uint8_t *images; /* [batch, c, size, size] */
-    ct_view *views;  /* [batch] */
+    ct_crop *crops;  /* [batch] */
     int64_t *labels; /* [batch] */
     int missing;     /* images not yet decoded */
 } slot;
@@ -44,7 +44,7 @@ struct ct_loader {
     int64_t slot_count;
     uint8_t *image_memory;
     size_t image_bytes;
-    ct_view *view_memory;
+    ct_crop *crop_memory;
     int64_t *label_memory;
     uint32_t *orders; /* [order_count, count]; epoch e is in row e % order_count */
     int64_t order_count;
@@ -150,7 +150,7 @@ static csctrl_status decode(worker *w, const chunk *c)
         uint32_t image = 0;
         CT_TRY(read_usable(w, order, start + i, s->images + (size_t)i * l->pixels, &image,
                            &s->labels[i]));
-        s->views[i] = ct_augment(&augmentation, (uint32_t)epoch, image);
+        s->crops[i] = ct_augment(&augmentation, (uint32_t)epoch, image);
     }
     return CSCTRL_OK;
 }
@@ -191,7 +191,7 @@ static void *run(void *argument)
 /* Sizes of all that create allocates. */
 typedef struct sizes {
     int64_t count, per_epoch, slots, orders;
-    size_t pixels, images, views, labels, order, bad, slot;
+    size_t pixels, images, crops, labels, order, bad, slot;
 } sizes;
 
 static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *options)
@@ -207,7 +207,7 @@ static sizes measure(const csctrl_dataset *dataset, const ct_loader_options *opt
     s.orders = s.per_epoch > 0 ? ct_order_epochs(s.slots, s.per_epoch) : 1;
     s.pixels = (size_t)info.channels * (size_t)info.size * (size_t)info.size;
     s.images = (size_t)s.slots * batch * s.pixels;
-    s.views = (size_t)s.slots * batch * sizeof(ct_view);
+    s.crops = (size_t)s.slots * batch * sizeof(ct_crop);
     s.labels = (size_t)s.slots * batch * sizeof(int64_t);
     s.order = (size_t)s.orders * (size_t)s.count * sizeof(uint32_t);
     s.bad = (size_t)s.count * sizeof(atomic_bool);
@@ -219,7 +219,7 @@ size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *
 {
     const sizes s = measure(dataset, options);
 
-    return sizeof(ct_loader) + s.images + s.views + s.labels + s.order + s.bad + s.slot +
+    return sizeof(ct_loader) + s.images + s.crops + s.labels + s.order + s.bad + s.slot +
            (size_t)options->threads * sizeof(worker);
 }
 
@@ -227,20 +227,20 @@ static csctrl_status allocate(ct_loader *l, const sizes *s)
 {
     l->image_memory = ct_alloc_arena(s->images);
     l->image_bytes = s->images;
-    l->view_memory = ct_alloc(s->views);
+    l->crop_memory = ct_alloc(s->crops);
     l->label_memory = ct_alloc(s->labels);
     l->orders = ct_alloc(s->order);
     l->bad = ct_alloc(s->bad);
     l->slots = ct_calloc(1, s->slot);
     l->workers = ct_calloc((size_t)l->options.threads, sizeof *l->workers);
-    if (l->image_memory == NULL || l->view_memory == NULL || l->label_memory == NULL ||
+    if (l->image_memory == NULL || l->crop_memory == NULL || l->label_memory == NULL ||
         l->orders == NULL || l->bad == NULL || l->slots == NULL || l->workers == NULL)
         return CSCTRL_E_NOMEM;
     for (int64_t i = 0; i < s->count; i++)
         atomic_init(&l->bad[i], false);
     for (int64_t i = 0; i < s->slots; i++) {
         l->slots[i].images = l->image_memory + (size_t)(i * l->options.batch) * s->pixels;
-        l->slots[i].views = l->view_memory + i * l->options.batch;
+        l->slots[i].crops = l->crop_memory + i * l->options.batch;
         l->slots[i].labels = l->label_memory + i * l->options.batch;
         l->slots[i].missing = 1;
     }
@@ -347,7 +347,7 @@ void ct_loader_destroy(ct_loader **loader)
     ct_free(l->bad);
     ct_free(l->orders);
     ct_free(l->label_memory);
-    ct_free(l->view_memory);
+    ct_free(l->crop_memory);
     ct_free(l->image_memory);
     ct_free(l);
 }
@@ -370,7 +370,7 @@ static ct_batch batch_of(const ct_loader *l, const slot *s)
     const bool augments = l->options.flip || l->options.crop_pad > 0;
 
     return (ct_batch){.images = csctrl_tensor_view(CSCTRL_U8, 4, shape, s->images),
-                      .views = augments ? s->views : NULL,
+                      .crops = augments ? s->crops : NULL,
                       .labels = s->labels};
 }
 
@@ -395,6 +395,17 @@ csctrl_status ct_loader_next(ct_loader *loader, ct_batch *batch)
         return ct_fail(status, "%s", l->message);
     *batch = batch_of(l, s);
     return CSCTRL_OK;
+}
+
+bool ct_loader_ready(ct_loader *loader)
+{
+    ct_loader *l = loader;
+
+    pthread_mutex_lock(&l->lock);
+    const int64_t next = l->released + (l->in_use ? 1 : 0);
+    const bool ready = l->slots[next % l->slot_count].missing == 0;
+    pthread_mutex_unlock(&l->lock);
+    return ready;
 }
 
 void *ct_loader_ring(const ct_loader *loader, size_t *bytes)

@@ -1,4 +1,4 @@
-/* loader.h - training batches: seeded order and views, decoding threads and a bounded prefetch
+/* loader.h - training batches: seeded order and crops, decoding threads and a bounded prefetch
  * ring.
  *
  * Batch `i` of the run is a pure function of (seed, i): epoch = i / per_epoch, the epoch's order is
@@ -9,15 +9,15 @@
 #define CT_DATA_LOADER_H
 
 #include "csctrl/data.h"
+#include "tensor/crop.h"
 #include "tensor/tensor.h"
-#include "tensor/view.h"
 
 typedef struct ct_loader ct_loader;
 
 /* What the game is played with. */
 typedef struct ct_batch {
     ct_tensor images;      /* [n, c, size, size] */
-    const ct_view *views;  /* [n] how u8 images are to be looked at; NULL: as they are */
+    const ct_crop *crops;  /* [n] of u8 images; NULL: as they are */
     const int64_t *labels; /* [n] */
 } ct_batch;
 
@@ -46,12 +46,13 @@ int64_t ct_loader_batches_per_epoch(const ct_loader *loader);
 /* Bytes of the ring and of the order, all taken at create. */
 size_t ct_loader_memory(const csctrl_dataset *dataset, const ct_loader_options *options);
 
-/* Next batch, its images u8 as they were decoded and, with flip or crop_pad, their views. It stays
+/* Next batch, its images u8 as they were decoded and, with flip or crop_pad, their crops. It stays
  * valid until the next call. A broken file met now (the open found none) is logged by name,
  * counted, and replaced by the next usable image of the epoch's order. Waits for the decoders.
  * E_FORMAT when no usable image is left. Allocates: nothing on the calling thread; decoding a JPEG
  * or PNG takes buffers in the loader's threads, given back at once. */
 csctrl_status ct_loader_next(ct_loader *loader, ct_batch *batch);
+bool ct_loader_ready(ct_loader *loader); /* the next one is decoded */
 
 /* The memory that all batches of images lie in, until the loader is destroyed. */
 void *ct_loader_ring(const ct_loader *loader, size_t *bytes);

@@ -84,6 +84,7 @@ csctrl_status ct_trainer_model(csctrl_trainer *t, const csctrl_config *config, i
     CT_TRY(ct_model_begin(&t->model, config, batch / t->ranks.size, true,
                           csctrl_config_real(config, "optim.ema") > 0.0, &t->ranks));
     CT_TRY(ct_comm_attach(&t->ranks, t->model->ex->queue));
+    t->model->ex->repeat_ranks = t->ranks.device != NULL ? &t->ranks : NULL;
     CT_TRY(ct_game_create(&t->game, t->model, &t->ranks, classes));
     t->model->classes = classes;
     t->ups = (int)csctrl_config_int(config, "game.encoder_steps");
@@ -337,10 +338,15 @@ csctrl_status csctrl_trainer_resume(csctrl_trainer **out, const char *run_dir,
     return status;
 }
 
-void ct_trainer_destroy_model(csctrl_trainer *t)
+static void end_record(csctrl_trainer *t)
 {
     if (t->model != NULL && t->record != NULL)
         t->model->ex->ops->repeat_end(t->model->ex, &t->record);
+}
+
+void ct_trainer_destroy_model(csctrl_trainer *t)
+{
+    end_record(t);
     ct_comm_detach(&t->ranks);
     ct_optim_destroy(&t->optim);
     ct_game_destroy(&t->game);
@@ -354,7 +360,8 @@ void csctrl_trainer_destroy(csctrl_trainer **trainer)
     if (trainer == NULL || *trainer == NULL)
         return;
     csctrl_trainer *t = *trainer;
-    if (t->lost) /* while the memory that messages go to is still there */
+    end_record(t); /* NCCL's end waits for graphs with messages in them */
+    if (t->lost)   /* while the memory that messages go to is still there */
         ct_comm_close(&t->ranks, true);
     if (t->ring != NULL)
         t->model->ex->ops->unpin(t->model->ex, t->ring);
@@ -417,11 +424,14 @@ static csctrl_status load_moves(csctrl_trainer *t)
     return ct_optim_load(&t->optim, t->moves, t->ups + t->downs);
 }
 
-/* While the device is at work. A batch that is not to be had is told when its turn comes. */
-static csctrl_status look_ahead(csctrl_trainer *t)
+/* While the device is at work. Where the next batch is not to be had, or not yet, its turn will
+ * tell. */
+static csctrl_status feed_ahead(csctrl_trainer *t)
 {
-    t->ahead = t->model->step + 1 < t->steps && ct_loader_next(t->loader, &t->batch) == CSCTRL_OK;
-    return t->ahead ? ct_feed_ahead(&t->game.feed, &t->batch) : CSCTRL_OK;
+    if (!t->model->ex->deferred || t->model->step + 1 >= t->steps || !ct_loader_ready(t->loader))
+        return CSCTRL_OK;
+    CT_TRY(ct_loader_next(t->loader, &t->batch));
+    return ct_feed_ahead(&t->game.feed, &t->batch);
 }
 
 static csctrl_status play_batch(csctrl_trainer *t)
@@ -432,7 +442,7 @@ static csctrl_status play_batch(csctrl_trainer *t)
     CT_TRY(load_moves(t));
     /* What goes by way of the host's memory is no work of the device to repeat. */
     CT_TRY(t->game.exchange.host != NULL ? play(t) : ex->ops->repeat(ex, &t->record, play, t));
-    CT_TRY(look_ahead(t));
+    CT_TRY(feed_ahead(t));
     for (int i = 0; i < t->ups + t->downs && ex->deferred; i++)
         CT_TRY(look_at(t, i));
     return ct_optim_average(&t->optim);
@@ -471,7 +481,7 @@ csctrl_status csctrl_trainer_step(csctrl_trainer *trainer, csctrl_progress *prog
 
     CT_TRY(ct_trainer_expect_sound(trainer));
     csctrl_status status =
-        trainer->ahead ? CSCTRL_OK : ct_loader_next(trainer->loader, &trainer->batch);
+        trainer->game.feed.ahead ? CSCTRL_OK : ct_loader_next(trainer->loader, &trainer->batch);
     if (status != CSCTRL_OK) {
         trainer->lost = true;
         return status;

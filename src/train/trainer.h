@@ -22,8 +22,7 @@ struct csctrl_trainer {
     ct_optim optim;
     ct_move *moves; /* of a batch: `ups` of the encoder, `downs` of the decoder; owned */
     int ups, downs;
-    ct_batch batch; /* of the step, */
-    bool ahead;     /* or of the next one, whose images are on their way */
+    ct_batch batch; /* of the step, or of the next one, whose images are on their way */
     void *ring;     /* the loader's, where it is pinned */
     void *record;   /* of a batch's work, where the backend keeps one */
     ct_monitor monitor;

@@ -222,7 +222,7 @@ csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *f
     return CSCTRL_OK;
 }
 
-csctrl_status ct_cuda_copied(ct_cuda_device *device)
+csctrl_status ct_cuda_copy_wait(ct_cuda_device *device)
 {
     CT_TRY(not_recorded(device, "waiting for copies"));
     for (const copy_ahead &copy : device->copies) {

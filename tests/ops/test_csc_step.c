@@ -245,6 +245,37 @@ static void test_not_finite(void **state)
     }
 }
 
+/* Codes that are cut off are exactly 0: the gradient and the figures go by it. In low precision
+ * those near the threshold may differ, which are few. */
+static void zeros(op_run *run, const void *params)
+{
+    ct_exec *ex = op_exec(run);
+    setup u = prepare(run, params);
+    const ct_tensor x = image_input(run, &u.g), y = code_input(run, &u.g);
+    ct_tensor r = image_output(run, &u.g), z = code_output(run, &u.g);
+    ct_csc_step step = {.prox = u.prox, .x = &x, .r = &r, .z = &z};
+
+    step.prox.lambda *= 5;
+    for (int k = 0; k < 2; k++) {
+        OP_OK(ex->ops->csc_step(ex, &u.conv, &step));
+        for (int64_t i = 0; i < csctrl_tensor_count(&z); i++)
+            op_set(&z, i, op_get(&z, i) == 0 ? 1 : 0);
+        op_keep(run, k == 0 ? "zeros of the first step" : "zeros of another", &z);
+        step.y = &y;
+    }
+    ex->ops->conv_destroy(ex, &u.conv);
+}
+
+static void test_zeros(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        op_check(specs[i].label, zeros, &specs[i], 1e-2);
+        op_check_tf32(specs[i].label, zeros, &specs[i], 0.1);
+        op_check_bf16(specs[i].label, zeros, &specs[i], 0.3);
+    }
+}
+
 /* ---- ways that the rule does not choose, pinned by a file of option `tune` */
 
 static const char *pin(void **state, const ct_geom *g, const char *way)
@@ -363,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_tf32),
         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_zeros),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_gradients),
         cmocka_unit_test_setup_teardown(test_every_way, temp_make, temp_remove),

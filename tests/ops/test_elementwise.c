@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "support/look.h"
+#include "support/crop.h"
 #include "support/op_harness.h"
 
 /* Around one vector, one chunk and several chunks. */
@@ -234,15 +234,15 @@ static void layouts(op_run *run, const void *params)
 
 typedef struct bytes_params {
     int n, h, w, c;
-    const ct_view *views; /* [n], or NULL */
+    const ct_crop *crops; /* [n], or NULL */
 } bytes_params;
 
 static void bytes(op_run *run, const void *params)
 {
     const bytes_params *p = params;
     const int64_t n = p->n, h = p->h, w = p->w, c = p->c, count = n * h * w * c;
-    const ct_view *views =
-        p->views == NULL ? NULL : op_put(run, p->views, (size_t)n * sizeof *p->views);
+    const ct_crop *crops =
+        p->crops == NULL ? NULL : op_put(run, p->crops, (size_t)n * sizeof *p->crops);
     ct_exec *ex = op_exec(run);
     unsigned char *host = malloc((size_t)count);
     ct_tensor nhwc = OP_OUTPUT(run, n, h, w, c);
@@ -252,12 +252,12 @@ static void bytes(op_run *run, const void *params)
         host[i] = (unsigned char)(i * 37 + i / 256);
     const ct_tensor nchw = csctrl_tensor_view(CSCTRL_U8, 4, (const int64_t[]){n, c, h, w},
                                               op_put(run, host, (size_t)count));
-    OP_OK(ex->ops->from_bytes(ex, &nchw, views, &nhwc));
+    OP_OK(ex->ops->from_bytes(ex, &nchw, crops, &nhwc));
     for (int64_t i = 0; i < count; i++) {
         const int64_t ic = i % c, ix = i / c % w, iy = i / c / w % h, in = i / c / w / h;
-        const ct_view v = p->views == NULL ? (ct_view){0} : p->views[in];
+        const ct_crop v = p->crops == NULL ? (ct_crop){0} : p->crops[in];
         const unsigned char byte =
-            host[(in * c + ic) * h * w + look_at(v, (int)iy, (int)ix, p->h, p->w)];
+            host[(in * c + ic) * h * w + cropped_pixel(v, (int)iy, (int)ix, p->h, p->w)];
         op_close("pixel", op_get(&nhwc, i), (double)((float)byte / 127.5F - 1.0F), 0);
     }
     op_keep(run, "pixels", &nhwc);
@@ -278,14 +278,14 @@ static void test_layout(void **state)
 }
 
 /* Shifts of up to `reach` in both directions, mirrored and not, also much beyond the image. */
-static void test_views(void **state)
+static void test_crops(void **state)
 {
     enum { MOST = 2 * 23 * 23 };
     static const struct {
         int h, w, c, reach, step;
     } cases[] = {{1, 1, 1, 2, 1},  {1, 2, 3, 4, 1},  {2, 1, 2, 4, 1},    {2, 2, 1, 7, 1},
                  {3, 5, 2, 11, 1}, {4, 4, 3, 64, 8}, {17, 33, 3, 36, 18}};
-    static ct_view views[MOST];
+    static ct_crop crops[MOST];
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -295,9 +295,9 @@ static void test_views(void **state)
             for (int dx = -reach; dx <= reach; dx += step)
                 for (int flip = 0; flip < 2; flip++) {
                     assert_true(n < MOST);
-                    views[n++] = (ct_view){dx, dy, flip == 1};
+                    crops[n++] = (ct_crop){dx, dy, flip == 1};
                 }
-        op_check("views", bytes, &(bytes_params){n, cases[i].h, cases[i].w, cases[i].c, views}, 0);
+        op_check("crops", bytes, &(bytes_params){n, cases[i].h, cases[i].w, cases[i].c, crops}, 0);
     }
 }
 
@@ -440,65 +440,6 @@ static void test_unit(void **state)
         op_check("unit", units, &sizes[i], 1e-6);
 }
 
-/* ---- work that repeats */
-
-typedef struct doubling {
-    ct_exec *ex;
-    ct_tensor x;
-} doubling;
-
-static csctrl_status twice(void *user)
-{
-    doubling *d = user;
-
-    CT_TRY(d->ex->ops->axpby(d->ex, 1, &d->x, 1, &d->x));
-    return d->ex->ops->axpby(d->ex, 0, &d->x, 1, &d->x);
-}
-
-static void repeats(op_run *run, const void *params)
-{
-    doubling d = {.ex = op_exec(run), .x = OP_INPUT(run, 1, 40)};
-    void *record = NULL;
-
-    (void)params;
-    for (int i = 0; i < 5; i++) {
-        OP_OK(d.ex->ops->repeat(d.ex, &record, twice, &d));
-        op_keep(run, "each time once more", &d.x);
-    }
-    d.ex->ops->repeat_end(d.ex, &record);
-    assert_null(record);
-}
-
-/* What waits for the device cannot be recorded: it is done as it comes. */
-static csctrl_status once_with_a_look(void *user)
-{
-    doubling *d = user;
-    double squares = 0;
-
-    CT_TRY(d->ex->ops->axpby(d->ex, 1, &d->x, 1, &d->x));
-    return d->ex->ops->sum_squares(d->ex, &d->x, &squares);
-}
-
-static void repeats_with_a_look(op_run *run, const void *params)
-{
-    doubling d = {.ex = op_exec(run), .x = OP_INPUT(run, 1, 40)};
-    void *record = NULL;
-
-    (void)params;
-    for (int i = 0; i < 4; i++) {
-        OP_OK(d.ex->ops->repeat(d.ex, &record, once_with_a_look, &d));
-        op_keep(run, "each time once more", &d.x);
-    }
-    d.ex->ops->repeat_end(d.ex, &record);
-}
-
-static void test_repeat(void **state)
-{
-    (void)state;
-    op_check("repeat", repeats, NULL, 0);
-    op_check("repeat with a look", repeats_with_a_look, NULL, 0);
-}
-
 static void memory(op_run *run, const void *params)
 {
     ct_exec *ex = op_exec(run);
@@ -531,9 +472,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csc),    cmocka_unit_test(test_csc_values),
         cmocka_unit_test(test_act),    cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_layout), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_crops),
         cmocka_unit_test(test_update), cmocka_unit_test(test_unit),
-        cmocka_unit_test(test_repeat), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

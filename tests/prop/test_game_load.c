@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "support/crop.h"
 #include "support/expect.h"
-#include "support/look.h"
 #include "support/tiny.h"
 
 enum { SIDE = TINY_SIZE, PLANE = SIDE * SIDE, CHANNELS = 3, COUNT = TINY_BATCH * CHANNELS * PLANE };
@@ -61,37 +61,38 @@ static void test_bytes_are_their_numbers(void **state)
 }
 
 /* What the batch was loaded to, of the numbers' type. */
-static void load(tiny_game *g, unsigned char *bytes, const ct_view *views, double *x)
+static void load(tiny_game *g, unsigned char *bytes, const ct_crop *crops, double *x)
 {
     const ct_batch batch = {
-        .images = images_of(CSCTRL_U8, bytes), .views = views, .labels = g->labels};
+        .images = images_of(CSCTRL_U8, bytes), .crops = crops, .labels = g->labels};
     ct_exec *ex = g->model->ex;
 
     expect_ok(ct_game_load(&g->game, &batch));
     expect_ok(ex->ops->download(ex, x, g->game.x.data, ct_tensor_bytes(&g->game.x)));
 }
 
-/* A batch and its views is, bit for bit, the batch of the images as they are looked at. */
-static void test_views_are_their_pixels(void **state)
+/* A batch and its crops is, bit for bit, the batch of the images cropped. */
+static void test_crops_are_their_pixels(void **state)
 {
-    static const ct_view views[TINY_BATCH] = {{0, 0, false}, {0, 0, true},    {3, -2, false},
+    static const ct_crop crops[TINY_BATCH] = {{0, 0, false}, {0, 0, true},    {3, -2, false},
                                               {-3, 2, true}, {-1, 0, true},   {0, 5, false},
                                               {64, 1, true}, {-9, -64, false}};
-    unsigned char bytes[COUNT], looked_at[COUNT];
+    unsigned char bytes[COUNT], cropped[COUNT];
     double x[2][COUNT] = {0};
 
     (void)state;
     make_bytes(bytes);
     for (int i = 0; i < COUNT; i++)
-        looked_at[i] = bytes[i / PLANE * PLANE + look_at(views[i / PLANE / CHANNELS],
-                                                         i / SIDE % SIDE, i % SIDE, SIDE, SIDE)];
+        cropped[i] =
+            bytes[i / PLANE * PLANE + cropped_pixel(crops[i / PLANE / CHANNELS], i / SIDE % SIDE,
+                                                    i % SIDE, SIDE, SIDE)];
     for (int d = 0; d < DEVICES; d++) {
         tiny_game g;
         open_colour(&g, devices[d]);
         load(&g, bytes, NULL, x[1]);
-        load(&g, bytes, views, x[0]);
+        load(&g, bytes, crops, x[0]);
         assert_memory_not_equal(x[0], x[1], ct_tensor_bytes(&g.game.x));
-        load(&g, looked_at, NULL, x[1]);
+        load(&g, cropped, NULL, x[1]);
         assert_memory_equal(x[0], x[1], ct_tensor_bytes(&g.game.x));
         tiny_game_close(&g);
     }
@@ -102,7 +103,7 @@ static void test_views_are_their_pixels(void **state)
 static void test_ahead(void **state)
 {
     enum { BATCHES = 5 };
-    static const ct_view views[TINY_BATCH] = {{1, 0, true}, {0, -2, false}};
+    static const ct_crop crops[TINY_BATCH] = {{1, 0, true}, {0, -2, false}};
     static unsigned char bytes[BATCHES][COUNT];
     double x[2][COUNT] = {0};
 
@@ -117,13 +118,13 @@ static void test_ahead(void **state)
         open_colour(&direct, devices[d]);
         load(&g, bytes[0], NULL, x[0]);
         for (int b = 1; b < BATCHES; b++) {
-            const ct_view *looks = b % 2 == 0 ? views : NULL;
+            const ct_crop *chosen = b % 2 == 0 ? crops : NULL;
             const ct_batch batch = {
-                .images = images_of(CSCTRL_U8, bytes[b]), .views = looks, .labels = g.labels};
+                .images = images_of(CSCTRL_U8, bytes[b]), .crops = chosen, .labels = g.labels};
             if (b < BATCHES - 1)
                 expect_ok(ct_feed_ahead(&g.game.feed, &batch));
-            load(&g, bytes[b], looks, x[0]);
-            load(&direct, bytes[b], looks, x[1]);
+            load(&g, bytes[b], chosen, x[0]);
+            load(&direct, bytes[b], chosen, x[1]);
             assert_memory_equal(x[0], x[1], ct_tensor_bytes(&g.game.x));
         }
         tiny_game_close(&direct);
@@ -135,7 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_are_their_numbers),
-        cmocka_unit_test(test_views_are_their_pixels),
+        cmocka_unit_test(test_crops_are_their_pixels),
         cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,11 +55,11 @@ static int number_of(const ct_tensor *images, int64_t index)
     return ((const uint8_t *)images->data)[index * PLANE];
 }
 
-static void expect_view(ct_view view, ct_view expected)
+static void expect_crop(ct_crop crop, ct_crop expected)
 {
-    assert_int_equal(view.dx, expected.dx);
-    assert_int_equal(view.dy, expected.dy);
-    assert_int_equal(view.flip, expected.flip);
+    assert_int_equal(crop.dx, expected.dx);
+    assert_int_equal(crop.dy, expected.dy);
+    assert_int_equal(crop.flip, expected.flip);
 }
 
 static ct_loader *start(csctrl_dataset *set, const ct_loader_options *options)
@@ -70,7 +70,7 @@ static ct_loader *start(csctrl_dataset *set, const ct_loader_options *options)
     return loader;
 }
 
-/* FNV of `batches` batches, pixels, labels and views; per batch in hashes when that is not NULL. */
+/* FNV of `batches` batches, pixels, labels and crops; per batch in hashes when that is not NULL. */
 static uint64_t run(csctrl_dataset *set, const ct_loader_options *options, int batches,
                     uint64_t *hashes)
 {
@@ -83,8 +83,8 @@ static uint64_t run(csctrl_dataset *set, const ct_loader_options *options, int b
         const size_t n = (size_t)batch.images.shape[0];
         uint64_t hash = ct_fnv(CT_FNV_START, batch.images.data, ct_tensor_bytes(&batch.images));
         hash = ct_fnv(hash, batch.labels, n * sizeof *batch.labels);
-        for (size_t i = 0; i < n && batch.views != NULL; i++) {
-            const ct_view *v = &batch.views[i];
+        for (size_t i = 0; i < n && batch.crops != NULL; i++) {
+            const ct_crop *v = &batch.crops[i];
             hash = ct_fnv(hash, (const int[]){v->dx, v->dy, v->flip}, 3 * sizeof(int));
         }
         all = ct_fnv(all, &hash, sizeof hash);
@@ -273,8 +273,8 @@ static void test_broken_files_are_replaced(void **state)
     csctrl_dataset_close(&set);
 }
 
-/* The replacement is the next usable image of the epoch's order, as that is looked at. The bytes
- * are those of the file, whatever the view. */
+/* The replacement is the next usable image of the epoch's order, with that one's crop. The bytes
+ * are those of the file, whatever the crop. */
 static void test_replacement_rule(void **state)
 {
     uint8_t good[30] = {0};
@@ -306,7 +306,7 @@ static void test_replacement_rule(void **state)
             assert_true(pixels[p] ==
                         ct_tensor_pixel(((const uint8_t *)batch.images.data)[i * PLANE + p]));
         assert_int_equal(batch.labels[i], label);
-        expect_view(batch.views[i], ct_augment(&augmentation, 0, order[at % 10]));
+        expect_crop(batch.crops[i], ct_augment(&augmentation, 0, order[at % 10]));
     }
     ct_loader_destroy(&loader);
     csctrl_dataset_close(&set);
@@ -427,32 +427,32 @@ static void test_augmentation(void **state)
 
     (void)state;
     for (int64_t image = 0; image < 5000; image++) {
-        const ct_view view = ct_augment(&augmentation, 0, image);
-        assert_in_range(view.dx + 2, 0, 4);
-        assert_in_range(view.dy + 2, 0, 4);
-        met[view.flip][view.dy + 2][view.dx + 2]++;
+        const ct_crop crop = ct_augment(&augmentation, 0, image);
+        assert_in_range(crop.dx + 2, 0, 4);
+        assert_in_range(crop.dy + 2, 0, 4);
+        met[crop.flip][crop.dy + 2][crop.dx + 2]++;
     }
     for (int way = 0; way < 50; way++)
         assert_in_range(met[way / 25][way / 5 % 5][way % 5], 60, 140);
-    expect_view(ct_augment(&(ct_augmentation){.seed = 1}, 3, 5), (ct_view){0});
+    expect_crop(ct_augment(&(ct_augmentation){.seed = 1}, 3, 5), (ct_crop){0});
 }
 
-/* A run that is resumed goes on with the views that it began with. */
+/* A run that is resumed goes on with the crops that it began with. */
 static void test_augmentation_is_pinned(void **state)
 {
     const ct_augmentation augmentation = {.seed = 12, .flip = true, .crop_pad = 4};
-    static const ct_view expected[2][4] = {
+    static const ct_crop expected[2][4] = {
         {{2, -4, true}, {4, -4, false}, {-2, -4, false}, {0, -3, true}},
         {{-1, 0, true}, {2, -2, false}, {3, 1, true}, {1, -3, false}}};
 
     (void)state;
     for (uint32_t epoch = 0; epoch < 2; epoch++)
         for (int64_t image = 0; image < 4; image++)
-            expect_view(ct_augment(&augmentation, epoch, 1000 * image), expected[epoch][image]);
+            expect_crop(ct_augment(&augmentation, epoch, 1000 * image), expected[epoch][image]);
 }
 
 /* Each is of the image and of the epoch; without flips and crops there are none. */
-static void test_views(void **state)
+static void test_crops(void **state)
 {
     csctrl_dataset *set = numbered_set(state, 30);
     ct_loader_options options = {
@@ -464,7 +464,7 @@ static void test_views(void **state)
     for (uint32_t b = 0; b < 9; b++) {
         expect_ok(ct_loader_next(loader, &batch));
         for (int i = 0; i < 10; i++)
-            expect_view(batch.views[i],
+            expect_crop(batch.crops[i],
                         ct_augment(&augmentation, b / 3, number_of(&batch.images, i)));
     }
     ct_loader_destroy(&loader);
@@ -472,7 +472,7 @@ static void test_views(void **state)
     options.crop_pad = 0;
     loader = start(set, &options);
     expect_ok(ct_loader_next(loader, &batch));
-    assert_null(batch.views);
+    assert_null(batch.crops);
     ct_loader_destroy(&loader);
     csctrl_dataset_close(&set);
 }
@@ -496,7 +496,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_augmentation),
         cmocka_unit_test(test_augmentation_is_pinned),
-        cmocka_unit_test_setup_teardown(test_views, temp_make, temp_remove),
+        cmocka_unit_test_setup_teardown(test_crops, temp_make, temp_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

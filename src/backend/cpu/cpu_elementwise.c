@@ -131,7 +131,7 @@ typedef struct bytes_args {
     int64_t pixels, channels;
     float value[256]; /* of each byte */
     const unsigned char *from;
-    const ct_view *views;
+    const ct_crop *crops;
     float *to;
 } bytes_args;
 
@@ -144,15 +144,15 @@ static void put_pixels(const bytes_args *a, const unsigned char *from, int step,
             to[p * a->channels + c] = a->value[from[c * a->pixels + p * step]];
 }
 
-/* What the view has of the row itself in one go, what it has of its reflection pixel by pixel. */
-static void put_row(const bytes_args *a, const unsigned char *row, ct_view v, float *to)
+/* What the crop has of the row itself in one go, what it has of its reflection pixel by pixel. */
+static void put_row(const bytes_args *a, const unsigned char *row, ct_crop v, float *to)
 {
     const int w = a->w;
 
     for (int x = 0, count = 0; x < w; x += count) {
         const int col = (v.flip ? w - 1 - x : x) + v.dx, ahead = v.flip ? col + 1 : w - col;
         count = col < 0 || col >= w ? 1 : ahead < w - x ? ahead : w - x;
-        put_pixels(a, row + ct_view_fold(col, w), v.flip ? -1 : 1, count, to + x * a->channels);
+        put_pixels(a, row + ct_crop_fold(col, w), v.flip ? -1 : 1, count, to + x * a->channels);
     }
 }
 
@@ -162,14 +162,14 @@ static void image_from_bytes(const void *args, int64_t begin, int64_t end)
     const int64_t size = a->pixels * a->channels;
 
     for (int64_t n = begin; n < end; n++) {
-        const ct_view v = a->views != NULL ? a->views[n] : (ct_view){0};
+        const ct_crop v = a->crops != NULL ? a->crops[n] : (ct_crop){0};
         for (int y = 0; y < a->h; y++)
-            put_row(a, a->from + n * size + ct_view_fold(y + v.dy, a->h) * a->w, v,
+            put_row(a, a->from + n * size + ct_crop_fold(y + v.dy, a->h) * a->w, v,
                     a->to + n * size + y * a->w * a->channels);
     }
 }
 
-static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_crop *crops,
                                 ct_tensor *nhwc)
 {
     const int64_t *s = nhwc->shape;
@@ -178,7 +178,7 @@ static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_vi
                     .pixels = s[1] * s[2],
                     .channels = s[3],
                     .from = bytes->data,
-                    .views = views,
+                    .crops = crops,
                     .to = nhwc->data};
 
     for (int b = 0; b < 256; b++)

@@ -11,7 +11,6 @@
 struct ct_cuda_device {
     int number;
     cudaStream_t stream, copies; /* copies: those that are made ahead */
-    cudaEvent_t copied;
     ct_dnn dnn;
     cublasHandle_t blas;
     cusolverDnHandle_t solver;

@@ -97,7 +97,6 @@ static csctrl_status open_handles(ct_cuda_device *d, int number)
     CUDA_TRY(cudaSetDevice(number));
     CUDA_TRY(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
     CUDA_TRY(cudaStreamCreateWithFlags(&d->copies, cudaStreamNonBlocking));
-    CUDA_TRY(cudaEventCreateWithFlags(&d->copied, cudaEventDisableTiming));
     CT_DNN_TRY(cudnnCreate(&d->dnn.handle));
     CT_DNN_TRY(cudnnSetStream(d->dnn.handle, d->stream));
     BLAS_TRY(cublasCreate(&d->blas));
@@ -139,8 +138,6 @@ void ct_cuda_device_close(ct_cuda_device **device)
     if (d->dnn.handle != NULL)
         cudnnDestroy(d->dnn.handle);
     cudaFree(d->blas_workspace);
-    if (d->copied != NULL)
-        cudaEventDestroy(d->copied);
     if (d->copies != NULL)
         cudaStreamDestroy(d->copies);
     if (d->stream != NULL)
@@ -212,11 +209,10 @@ csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *f
     return CSCTRL_OK;
 }
 
-csctrl_status ct_cuda_copied(ct_cuda_device *device)
+csctrl_status ct_cuda_copy_wait(ct_cuda_device *device)
 {
     ct_cuda_enter(device);
-    CUDA_TRY(cudaEventRecord(device->copied, device->copies));
-    CUDA_TRY(cudaStreamWaitEvent(device->stream, device->copied, 0));
+    CUDA_TRY(cudaStreamSynchronize(device->copies));
     return CSCTRL_OK;
 }
 

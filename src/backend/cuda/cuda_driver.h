@@ -41,10 +41,9 @@ void ct_cuda_release(ct_cuda_device *device, void *block);
 csctrl_status ct_cuda_pin(ct_cuda_device *device, void *host, size_t bytes);
 void ct_cuda_unpin(ct_cuda_device *device, void *host);
 csctrl_status ct_cuda_upload(ct_cuda_device *device, void *to, const void *from, size_t bytes);
-/* A copy beside the stream, for which the host does not wait: work that is queued after `copied`
- * comes after it. */
+/* A copy beside the stream, for which the host does not wait until it is told to. */
 csctrl_status ct_cuda_copy_ahead(ct_cuda_device *device, void *to, const void *from, size_t bytes);
-csctrl_status ct_cuda_copied(ct_cuda_device *device);
+csctrl_status ct_cuda_copy_wait(ct_cuda_device *device);
 csctrl_status ct_cuda_download(ct_cuda_device *device, void *to, const void *from, size_t bytes);
 
 /* ---- a convolution at one geometry: NHWC images and codes, weights [atoms, k, k, c], all of

@@ -47,13 +47,13 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
     return CSCTRL_OK;
 }
 
-static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_crop *crops,
                                 ct_tensor *nhwc)
 {
     const int64_t *s = nhwc->shape;
 
     CT_CUDA_TRY(ct_k_from_bytes(ct_cuda_queue(ex), s[0], (int)s[3], (int)s[1], (int)s[2],
-                                bytes->data, views, nhwc->data));
+                                bytes->data, crops, nhwc->data));
     return CSCTRL_OK;
 }
 

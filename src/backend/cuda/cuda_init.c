@@ -23,9 +23,9 @@ static csctrl_status upload_ahead(ct_exec *ex, void *device, const void *host, s
     return ct_cuda_copy_ahead(ct_cuda_of(ex)->device, device, host, bytes);
 }
 
-static csctrl_status uploaded(ct_exec *ex)
+static csctrl_status upload_wait(ct_exec *ex)
 {
-    return ct_cuda_copied(ct_cuda_of(ex)->device);
+    return ct_cuda_copy_wait(ct_cuda_of(ex)->device);
 }
 
 static csctrl_status download(ct_exec *ex, void *host, const void *device, size_t bytes)
@@ -90,7 +90,7 @@ csctrl_status ct_cuda_open(ct_exec *ex, int number, const ct_cuda_services *serv
                          .mem_free = mem_free,
                          .upload = upload,
                          .upload_ahead = upload_ahead,
-                         .uploaded = uploaded,
+                         .upload_wait = upload_wait,
                          .download = download,
                          .pin = pin,
                          .unpin = unpin};

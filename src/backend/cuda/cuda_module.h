@@ -18,6 +18,7 @@ typedef struct ct_cuda_services {
     void *(*calloc)(size_t count, size_t size);
     void (*free)(void *block);
     csctrl_status (*sum)(const ct_comm *comm, void *data, int64_t count, csctrl_dtype dtype);
+    csctrl_status (*any)(const ct_comm *comm, bool *any);
 } ct_cuda_services;
 
 /* Fills ex->ops, ex->state and ex->close for the device of that number, or says by services->fail

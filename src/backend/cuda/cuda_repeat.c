@@ -28,6 +28,25 @@ static csctrl_status record_graph(ct_exec *ex, repetition *r, csctrl_status (*ca
     return ct_cuda_library->fail(status, "%s", why);
 }
 
+/* A message is recorded by all ranks or by none. */
+static csctrl_status record_or_refuse(ct_exec *ex, repetition *r, csctrl_status (*call)(void *user),
+                                      void *user)
+{
+    const bool mine = record_graph(ex, r, call, user) == CSCTRL_OK;
+
+    r->refused = !mine;
+    if (ex->repeat_ranks != NULL)
+        CT_TRY(ct_cuda_library->any(ex->repeat_ranks, &r->refused));
+    if (!r->refused)
+        return CSCTRL_OK;
+    ct_cuda_graph_free(&r->graph);
+    ct_cuda_library->log(CSCTRL_LOG_WARNING,
+                         "device \"cuda\": a batch cannot be recorded as a graph, which makes it "
+                         "slower: %s",
+                         mine ? "not on another rank" : ct_cuda_library->last_error());
+    return CSCTRL_OK;
+}
+
 static csctrl_status repeat(ct_exec *ex, void **record, csctrl_status (*call)(void *user),
                             void *user)
 {
@@ -40,14 +59,10 @@ static csctrl_status repeat(ct_exec *ex, void **record, csctrl_status (*call)(vo
     }
     if (r->calls++ == 0 || r->refused)
         return call(user);
-    if (r->graph == NULL && record_graph(ex, r, call, user) != CSCTRL_OK) {
-        r->refused = true;
-        ct_cuda_library->log(CSCTRL_LOG_WARNING,
-                             "device \"cuda\": a batch cannot be recorded as a graph, which makes "
-                             "it slower: %s",
-                             ct_cuda_library->last_error());
+    if (r->graph == NULL)
+        CT_TRY(record_or_refuse(ex, r, call, user));
+    if (r->refused)
         return call(user);
-    }
     return ct_cuda_replay(ct_cuda_of(ex)->device, r->graph);
 }
 

@@ -139,30 +139,18 @@ int ct_k_transpose(void *stream, int64_t n, int rows, int cols, const float *fro
     return CT_LAUNCHED();
 }
 
-/* ct_view_fold() */
-static __device__ int fold(int x, int size)
-{
-    const int period = size > 1 ? 2 * (size - 1) : 1;
-
-    if (x >= 0 && x < size)
-        return x;
-    x %= period;
-    x = x < 0 ? x + period : x;
-    return x < size ? x : period - x;
-}
-
 static __global__ void from_bytes(int64_t count, int channels, int h, int w,
-                                  const unsigned char *bytes, const ct_view *views, float *to)
+                                  const unsigned char *bytes, const ct_crop *crops, float *to)
 {
     const int pixels = h * w;
 
     for (CT_EACH(i, count)) {
         const int64_t image = i / pixels;
         int y = (int)(i % pixels) / w, x = (int)(i % pixels) % w;
-        if (views != NULL) {
-            const ct_view v = views[image];
-            y = fold(y + v.dy, h);
-            x = fold((v.flip ? w - 1 - x : x) + v.dx, w);
+        if (crops != NULL) {
+            const ct_crop crop = crops[image];
+            y = ct_crop_fold(y + crop.dy, h);
+            x = ct_crop_fold((crop.flip ? w - 1 - x : x) + crop.dx, w);
         }
         const unsigned char *from = bytes + image * channels * pixels + y * w + x;
         for (int c = 0; c < channels; c++)
@@ -171,12 +159,12 @@ static __global__ void from_bytes(int64_t count, int channels, int h, int w,
 }
 
 int ct_k_from_bytes(void *stream, int64_t n, int channels, int h, int w, const void *bytes,
-                    const ct_view *views, float *to)
+                    const ct_crop *crops, float *to)
 {
     const int64_t count = n * h * w;
 
     CT_LAUNCH(from_bytes, ct_blocks(count), CT_BLOCK, stream, count, channels, h, w,
-              (const unsigned char *)bytes, views, to);
+              (const unsigned char *)bytes, crops, to);
     return CT_LAUNCHED();
 }
 

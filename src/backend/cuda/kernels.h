@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tensor/view.h"
+#include "tensor/crop.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,10 +30,10 @@ int ct_k_act_backward(void *stream, int64_t n, int kind, float slope, const floa
                       const float *dy, float *dx);
 /* [n, rows, cols] -> [n, cols, rows] */
 int ct_k_transpose(void *stream, int64_t n, int rows, int cols, const float *from, float *to);
-/* u8 [n, channels, h, w] -> [n, h, w, channels] in [-1, 1], as looked at by views [n]; NULL: as
+/* u8 [n, channels, h, w] -> [n, h, w, channels] in [-1, 1], cropped by crops [n]; NULL: as
  * they are. */
 int ct_k_from_bytes(void *stream, int64_t n, int channels, int h, int w, const void *bytes,
-                    const ct_view *views, float *to);
+                    const ct_crop *crops, float *to);
 /* *sum (double) <- sum of squares, or the number of zeros. part: CT_SUM_BYTES of working memory. */
 int ct_k_sum_squares(void *stream, int64_t n, const float *x, void *part, double *sum);
 int ct_k_count_zeros(void *stream, int64_t n, const float *x, void *part, double *sum);

@@ -84,18 +84,19 @@ static csctrl_status to_nchw(ct_exec *ex, const ct_tensor *nhwc, ct_tensor *nchw
     return transpose(s[0], s[1] * s[2], s[3], in(nhwc), out(nchw));
 }
 
-/* A plane [h, w] as looked at, to every `channels`-th number. */
-static void look(const unsigned char *plane, int h, int w, ct_view view, int64_t channels, real *to)
+/* A plane [h, w], cropped, to every `channels`-th number. */
+static void crop_plane(const unsigned char *plane, int h, int w, ct_crop crop, int64_t channels,
+                       real *to)
 {
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++, to += channels) {
-            const int row = ct_view_fold(y + view.dy, h);
-            const int col = ct_view_fold((view.flip ? w - 1 - x : x) + view.dx, w);
+            const int row = ct_crop_fold(y + crop.dy, h);
+            const int col = ct_crop_fold((crop.flip ? w - 1 - x : x) + crop.dx, w);
             *to = (real)ct_tensor_pixel(plane[row * w + col]);
         }
 }
 
-static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_view *views,
+static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_crop *crops,
                                 ct_tensor *nhwc)
 {
     const int64_t *s = nhwc->shape, pixels = s[1] * s[2];
@@ -104,8 +105,8 @@ static csctrl_status from_bytes(ct_exec *ex, const ct_tensor *bytes, const ct_vi
     (void)ex;
     for (int64_t n = 0; n < s[0]; n++)
         for (int64_t c = 0; c < s[3]; c++, plane += pixels)
-            look(plane, (int)s[1], (int)s[2], views != NULL ? views[n] : (ct_view){0}, s[3],
-                 out(nhwc) + n * pixels * s[3] + c);
+            crop_plane(plane, (int)s[1], (int)s[2], crops != NULL ? crops[n] : (ct_crop){0}, s[3],
+                       out(nhwc) + n * pixels * s[3] + c);
     return CSCTRL_OK;
 }
 

@@ -25,7 +25,7 @@ static csctrl_status upload(ct_exec *ex, void *device, const void *host, size_t 
     return CSCTRL_OK;
 }
 
-static csctrl_status uploaded(ct_exec *ex)
+static csctrl_status upload_wait(ct_exec *ex)
 {
     (void)ex;
     return CSCTRL_OK;
@@ -57,6 +57,6 @@ void REF(fill_memory)(ct_ops *ops)
     ops->mem_alloc = mem_alloc;
     ops->mem_free = mem_free;
     ops->upload = ops->upload_ahead = upload;
-    ops->uploaded = uploaded;
+    ops->upload_wait = upload_wait;
     ops->download = download;
 }
