@@ -81,7 +81,8 @@ csctrl_status ct_comm_attach(ct_comm *comm, void *queue)
     const csctrl_status status = open(device, comm, queue, ct_comm_gather, message, sizeof message);
     if (status != CSCTRL_OK) {
         ct_free(device);
-        return ct_fail(status, "NCCL: %s", message);
+        return message[0] == '\0' ? status /* of `comm`, which has said why */
+                                  : ct_fail(status, "NCCL: %s", message);
     }
     comm->device = device;
     return CSCTRL_OK;

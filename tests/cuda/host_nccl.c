@@ -15,6 +15,7 @@ struct CUstream_st {
     bool open, joined; /* joined: the recording's own stream waits for the last on this one */
     int recording;     /* 0: none */
     size_t last;       /* place of what was queued last */
+    size_t heard;      /* so many of the messages are before what comes on it */
 };
 
 struct CUevent_st {
@@ -25,24 +26,23 @@ struct CUevent_st {
 };
 
 struct ncclComm {
-    int number; /* from 1 */
     bool open;
-    cudaStream_t stream; /* the only one that it may be used on */
+    int references; /* messages of the recording, for which its end would wait */
 };
 
-typedef enum kind { MARK, WAIT, SUM, SET, COPY } kind;
+typedef enum kind { MARK, WAIT, SUM, GATHER, SET, COPY } kind;
 
 typedef struct work {
     cudaStream_t stream;
     kind kind;
     bool done;
     size_t after; /* WAIT: place of the MARK */
+    size_t heard; /* MARK: its stream's */
     void *data;
     const double *from;
     size_t count;
     double value;
     ncclDataType_t type;
-    int comm; /* number */
 } work;
 
 typedef struct list {
@@ -53,9 +53,10 @@ typedef struct list {
 host_nccl host;
 
 static struct CUstream_st work_stream = {.name = "work", .open = true};
-static struct CUstream_st sums_stream = {.name = "sums"};
+static struct CUstream_st messages_stream = {.name = "messages"};
+static struct CUstream_st in_replay = {.name = "messages of a replay"};
 static struct CUevent_st the_event;
-static struct ncclComm comms[2] = {{.number = 1}, {.number = 2}};
+static struct ncclComm the_comm;
 static list queued, recorded, grouped;
 static int recording, recordings;
 static bool group_failed;
@@ -121,29 +122,37 @@ void host_copy(double *to, const double *from, size_t count)
 void host_record(void)
 {
     assert_int_equal(recording, 0);
+    assert_int_equal(recorded.count, 0);
     recording = ++recordings;
     work_stream.recording = recording;
-    recorded.count = 0;
     host.spoilt = false;
 }
 
 cudaError_t host_recorded(void)
 {
-    const bool unjoined = sums_stream.recording != 0 && !sums_stream.joined;
+    const bool unjoined = messages_stream.recording != 0 && !messages_stream.joined;
     const bool spoilt = host.spoilt;
 
     recording = 0;
     work_stream.recording = 0;
-    sums_stream.recording = 0;
+    messages_stream.recording = 0;
     host.spoilt = false;
     if (spoilt || unjoined)
-        recorded.count = 0;
+        host_forget();
     if (spoilt)
         return cudaErrorStreamCaptureInvalidated;
     return unjoined ? cudaErrorStreamCaptureUnjoined : cudaSuccess;
 }
 
-/* As one piece of work on host_work. */
+void host_forget(void)
+{
+    assert_int_equal(recording, 0);
+    recorded.count = 0;
+    the_comm.references = 0;
+}
+
+/* As one piece of work on host_work: what was recorded on another stream does not wait for what is
+ * on that stream now, nor the other way round. */
 void host_replay(void)
 {
     const size_t base = queued.count;
@@ -152,6 +161,8 @@ void host_replay(void)
     for (size_t i = 0; i < recorded.count; i++) {
         work w = recorded.items[i];
         w.after += base;
+        if (w.stream == &messages_stream)
+            w.stream = &in_replay;
         append(&queued, w);
     }
 }
@@ -172,6 +183,8 @@ static void perform(const work *w)
 
     if (w->kind == SUM)
         twice(w);
+    if (w->kind == GATHER)
+        memcpy(w->data, w->from, w->count);
     for (size_t i = 0; i < w->count && w->kind == SET; i++)
         data[i] = w->value;
     for (size_t i = 0; i < w->count && w->kind == COPY; i++)
@@ -195,16 +208,45 @@ static bool step(const struct CUstream_st *stream)
     return true;
 }
 
+static bool is_message(const work *w)
+{
+    return w->kind == SUM || w->kind == GATHER;
+}
+
+/* Every message is after the one before it, by streams and events alone. */
+static bool in_order(void)
+{
+    size_t messages = 0;
+
+    work_stream.heard = messages_stream.heard = in_replay.heard = 0;
+    for (size_t i = 0; i < queued.count; i++) {
+        work *const w = &queued.items[i];
+        size_t *const heard = &w->stream->heard;
+        if (w->kind == MARK)
+            w->heard = *heard;
+        else if (w->kind == WAIT && queued.items[w->after].heard > *heard)
+            *heard = queued.items[w->after].heard;
+        else if (is_message(w)) {
+            if (*heard != messages)
+                return false;
+            *heard = ++messages;
+        }
+    }
+    return true;
+}
+
 void host_run(bool work_first)
 {
-    const struct CUstream_st *const first = work_first ? &work_stream : &sums_stream;
-    const struct CUstream_st *const second = work_first ? &sums_stream : &work_stream;
+    const struct CUstream_st *const first = work_first ? &work_stream : &in_replay;
+    const struct CUstream_st *const last = work_first ? &in_replay : &work_stream;
+    const bool ordered = in_order();
 
-    while (step(first) || step(second))
+    while (step(first) || step(&messages_stream) || step(last))
         ;
     for (size_t i = 0; i < queued.count; i++)
         assert_true(queued.items[i].done);
     queued.count = 0;
+    mock_assert(ordered, "messages are ordered", __FILE__, __LINE__);
 }
 
 /* ---- CUDA */
@@ -227,16 +269,16 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned int flags)
     assert_int_equal(recording, 0);
     if (host_fails())
         return cudaErrorMemoryAllocation;
-    assert_false(sums_stream.open);
-    sums_stream.open = true;
+    assert_false(messages_stream.open);
+    messages_stream.open = true;
     host.streams++;
-    *stream = &sums_stream;
+    *stream = &messages_stream;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
-    assert_ptr_equal(stream, &sums_stream);
+    assert_ptr_equal(stream, &messages_stream);
     assert_true(stream->open);
     stream->open = false;
     host.streams--;
@@ -317,12 +359,10 @@ ncclResult_t ncclCommInitRank(ncclComm_t *comm, int nranks, ncclUniqueId commId,
     assert_in_range(rank, 0, nranks - 1);
     if (host_fails())
         return ncclSystemError;
-    struct ncclComm *const c = &comms[comms[0].open ? 1 : 0];
-    assert_false(c->open);
-    c->open = true;
-    c->stream = NULL;
+    assert_false(the_comm.open);
+    the_comm = (struct ncclComm){.open = true};
     host.comms++;
-    *comm = c;
+    *comm = &the_comm;
     return ncclSuccess;
 }
 
@@ -333,12 +373,14 @@ ncclResult_t ncclCommCuDevice(const ncclComm_t comm, int *device)
     return host_fails() ? ncclInternalError : ncclSuccess;
 }
 
+/* NCCL would wait for the end of the recordings. */
 static ncclResult_t shut(ncclComm_t comm, const char *how)
 {
     assert_true(comm->open);
+    mock_assert(comm->references == 0, "no recording has messages", __FILE__, __LINE__);
     comm->open = false;
     host.comms--;
-    told("%s:%d ", how, comm->number);
+    told("%s ", how);
     return ncclSuccess;
 }
 
@@ -347,18 +389,16 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm)
     return shut(comm, "destroy");
 }
 
-/* Outside of a group it could wait for work that waits for the other communicator's. */
 ncclResult_t ncclCommAbort(ncclComm_t comm)
 {
-    assert_int_equal(host.groups, 1);
+    assert_int_equal(host.groups, 0);
     return shut(comm, "abort");
 }
 
-static void expect_own_stream(ncclComm_t comm, cudaStream_t stream)
+static void enqueue_message(work w)
 {
-    assert_true(comm->open);
-    assert_true(comm->stream == NULL || comm->stream == stream);
-    comm->stream = stream;
+    the_comm.references += w.stream->recording != 0;
+    enqueue(w);
 }
 
 /* nccl.h has these two without a prototype. */
@@ -387,10 +427,9 @@ ncclResult_t ncclGroupEnd(void)
         return ncclInternalError;
     for (size_t i = 0; i < count; i++) {
         assert_ptr_equal(g->items[i].stream, stream);
-        assert_int_equal(g->items[i].comm, g->items[0].comm);
-        enqueue(g->items[i]);
+        enqueue_message(g->items[i]);
     }
-    told("%zu:%s/%d ", count, stream->name, g->items[0].comm);
+    told("%zu:%s ", count, stream->name);
     return ncclSuccess;
 }
 
@@ -398,12 +437,11 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count,
                            ncclDataType_t datatype, ncclRedOp_t op, ncclComm_t comm,
                            cudaStream_t stream)
 {
-    const work w = {
-        stream, SUM, .data = recvbuff, .count = count, .type = datatype, .comm = comm->number};
+    const work w = {stream, SUM, .data = recvbuff, .count = count, .type = datatype};
 
+    assert_true(comm->open);
     assert_ptr_equal(sendbuff, recvbuff);
     assert_int_equal(op, ncclSum);
-    expect_own_stream(comm, stream);
     if (fails_on(stream)) {
         group_failed = host.groups > 0;
         return ncclInternalError;
@@ -412,20 +450,21 @@ ncclResult_t ncclAllReduce(const void *sendbuff, void *recvbuff, size_t count,
         append(&grouped, w);
         return ncclSuccess;
     }
-    enqueue(w);
-    told("1:%s/%d ", stream->name, comm->number);
+    enqueue_message(w);
+    told("1:%s ", stream->name);
     return ncclSuccess;
 }
 
 ncclResult_t ncclAllGather(const void *sendbuff, void *recvbuff, size_t sendcount,
                            ncclDataType_t datatype, ncclComm_t comm, cudaStream_t stream)
 {
+    assert_true(comm->open);
     assert_ptr_equal(sendbuff, (unsigned char *)recvbuff + sendcount); /* the part of rank 1 */
     assert_int_equal(datatype, ncclChar);
     assert_int_equal(host.groups, 0);
-    expect_own_stream(comm, stream);
     if (fails_on(stream))
         return ncclInternalError;
-    told("g:%s/%d ", stream->name, comm->number);
+    enqueue_message((work){stream, GATHER, .data = recvbuff, .from = sendbuff, .count = sendcount});
+    told("g:%s ", stream->name);
     return ncclSuccess;
 }

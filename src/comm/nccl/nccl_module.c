@@ -1,8 +1,8 @@
-/* nccl_module.c - sums and gathers of device memory by NCCL. What the device's work needs at once
- * is queued in its order, on its stream; sums that are started go on a second stream while the work
- * goes on. Each stream has a communicator of its own, and all ranks make the same calls on each, so
- * that no two messages can wait for each other. Streams wait by an event, which a graph records
- * too. */
+/* nccl_module.c - sums and gathers of device memory by NCCL. All messages are of one communicator
+ * and go on one stream, which is not the work's: in the order of the calls, which is the same on
+ * all ranks, also in a graph, so that no two can wait for each other. The work waits at once for
+ * what it needs at once, and at the end of a move for the sums that were started. Streams wait by
+ * an event, which a graph records too. */
 #include "comm/nccl/nccl_module.h"
 
 #include <cuda_runtime_api.h>
@@ -24,14 +24,15 @@ typedef struct pending {
 } pending;
 
 typedef struct devices {
-    ncclComm_t comm, sums_comm;
-    cudaStream_t queue, sums_queue; /* the work's; of sums that are started, owned */
+    ncclComm_t comm;
+    cudaStream_t queue, messages; /* the work's; owned */
     cudaEvent_t event;
     int rank;
-    bool forked; /* sums_queue has what queue does not yet wait for */
+    bool forked; /* messages has what queue does not yet wait for */
     pending pending[PENDING_MAX];
     int count;
     size_t bytes;
+    ncclUniqueId ids[]; /* one a rank, of which the first rank's is everyone's */
 } devices;
 
 static csctrl_status status_of(ncclResult_t result)
@@ -44,16 +45,8 @@ static ncclDataType_t type_of(csctrl_dtype dtype)
     return dtype == CSCTRL_F64 ? ncclDouble : ncclFloat;
 }
 
-static csctrl_status sum(void *state, void *data, int64_t count, csctrl_dtype dtype)
-{
-    const devices *d = state;
-
-    return status_of(
-        ncclAllReduce(data, data, (size_t)count, type_of(dtype), ncclSum, d->comm, d->queue));
-}
-
-/* `later` goes on after what is on `earlier` now. One event will do: whoever waits for it keeps to
- * what it stood for then, and one that a broken recording left is recorded anew. */
+/* `later` goes on after what is on `earlier` now. One event will do: a wait keeps to what the event
+ * stood for when it was called, in a graph too, and each has a record of its own before it. */
 static csctrl_status follow(const devices *d, cudaStream_t later, cudaStream_t earlier)
 {
     return cudaEventRecord(d->event, earlier) == cudaSuccess &&
@@ -62,19 +55,41 @@ static csctrl_status follow(const devices *d, cudaStream_t later, cudaStream_t e
                : CSCTRL_E_IO;
 }
 
+static csctrl_status branch(devices *d)
+{
+    CT_TRY(follow(d, d->messages, d->queue));
+    d->forked = true;
+    return CSCTRL_OK;
+}
+
+/* The work waits for all messages, sums that were started before too. */
+static csctrl_status join(devices *d)
+{
+    d->forked = false;
+    return follow(d, d->queue, d->messages);
+}
+
+static csctrl_status sum(void *state, void *data, int64_t count, csctrl_dtype dtype)
+{
+    devices *d = state;
+
+    CT_TRY(branch(d));
+    CT_TRY(status_of(
+        ncclAllReduce(data, data, (size_t)count, type_of(dtype), ncclSum, d->comm, d->messages)));
+    return join(d);
+}
+
 static csctrl_status launch(devices *d)
 {
     const int count = d->count;
 
     d->count = 0;
     d->bytes = 0;
-    CT_TRY(follow(d, d->sums_queue, d->queue));
-    d->forked = true;
+    CT_TRY(branch(d));
     ncclResult_t result = ncclGroupStart();
     for (int i = 0; i < count && result == ncclSuccess; i++) {
         const pending *p = &d->pending[i];
-        result = ncclAllReduce(p->data, p->data, p->count, p->type, ncclSum, d->sums_comm,
-                               d->sums_queue);
+        result = ncclAllReduce(p->data, p->data, p->count, p->type, ncclSum, d->comm, d->messages);
     }
     const ncclResult_t ended = ncclGroupEnd();
     return status_of(result == ncclSuccess ? ended : result);
@@ -95,14 +110,11 @@ static csctrl_status finish_sums(void *state)
 
     if (d->count > 0)
         CT_TRY(launch(d));
-    if (!d->forked)
-        return CSCTRL_OK;
-    d->forked = false;
-    return follow(d, d->queue, d->sums_queue);
+    return d->forked ? join(d) : CSCTRL_OK;
 }
 
-/* Each move has one before its sums: those that a recording broke off had started are forgotten.
- * The end of that recording has taken sums_queue out of it, and there is nothing to wait for. */
+/* Each move has one before it starts sums: those that a recording broke off are forgotten. What was
+ * launched went with that recording, whose end has taken the stream of messages out of it. */
 static csctrl_status gather(void *state, void *all, size_t bytes)
 {
     devices *d = state;
@@ -110,16 +122,17 @@ static csctrl_status gather(void *state, void *all, size_t bytes)
 
     d->count = 0;
     d->bytes = 0;
-    d->forked = false;
-    return status_of(ncclAllGather(own, all, bytes, ncclChar, d->comm, d->queue));
+    CT_TRY(branch(d));
+    CT_TRY(status_of(ncclAllGather(own, all, bytes, ncclChar, d->comm, d->messages)));
+    return join(d);
 }
 
 static void release(devices *d)
 {
     if (d->event != NULL)
         cudaEventDestroy(d->event);
-    if (d->sums_queue != NULL)
-        cudaStreamDestroy(d->sums_queue);
+    if (d->messages != NULL)
+        cudaStreamDestroy(d->messages);
     free(d);
 }
 
@@ -128,22 +141,16 @@ static void close_devices(void *state)
     devices *d = state;
 
     ncclCommDestroy(d->comm);
-    ncclCommDestroy(d->sums_comm);
     release(d);
 }
 
-/* The ranks behind it are ended by their own comm. In a group: the work of either communicator may
- * wait for the other's. */
+/* The ranks behind it are ended by their own comm. */
 static void abort_devices(void *state)
 {
     devices *d = state;
 
-    ncclGroupStart();
     if (d->comm != NULL)
         ncclCommAbort(d->comm);
-    if (d->sums_comm != NULL)
-        ncclCommAbort(d->sums_comm);
-    ncclGroupEnd();
     release(d);
 }
 
@@ -156,42 +163,13 @@ static const ct_comm_ops ops = {
     .abort = abort_devices,
 };
 
-/* The first rank's id, on every rank. */
-static csctrl_status share_id(const ct_comm *ranks,
-                              csctrl_status (*tell)(const ct_comm *comm, void *all, size_t bytes),
-                              ncclUniqueId *id)
-{
-    ncclUniqueId *const all = calloc((size_t)ranks->size, sizeof *all);
-    ncclResult_t result = ncclSuccess;
-
-    if (all == NULL)
-        return CSCTRL_E_NOMEM;
-    if (ranks->rank == 0)
-        result = ncclGetUniqueId(&all[0]);
-    csctrl_status status = tell(ranks, all, sizeof *all); /* also where it failed: others wait */
-    if (status == CSCTRL_OK)
-        status = status_of(result);
-    *id = all[0];
-    free(all);
-    return status;
-}
-
-static csctrl_status open_comm(ncclComm_t *comm, const ct_comm *ranks,
-                               csctrl_status (*tell)(const ct_comm *comm, void *all, size_t bytes))
-{
-    ncclUniqueId id;
-
-    CT_TRY(share_id(ranks, tell, &id));
-    return status_of(ncclCommInitRank(comm, ranks->size, id, ranks->rank));
-}
-
-/* On the communicators' device, which is told to this module's own copy of CUDA's runtime. */
+/* On the communicator's device, which is told to this module's own copy of CUDA's runtime. */
 static cudaError_t open_queue(devices *d, int device)
 {
     cudaError_t error = cudaSetDevice(device);
 
     if (error == cudaSuccess)
-        error = cudaStreamCreateWithFlags(&d->sums_queue, cudaStreamNonBlocking);
+        error = cudaStreamCreateWithFlags(&d->messages, cudaStreamNonBlocking);
     if (error == cudaSuccess)
         error = cudaEventCreateWithFlags(&d->event, cudaEventDisableTiming);
     return error;
@@ -203,26 +181,31 @@ csctrl_status ct_nccl_open(ct_comm *device, const ct_comm *ranks, void *queue,
                            csctrl_status (*tell)(const ct_comm *comm, void *all, size_t bytes),
                            char *message, size_t message_size)
 {
-    devices *d = calloc(1, sizeof *d);
-    cudaError_t error = cudaSuccess;
+    devices *d = calloc(1, sizeof *d + (size_t)ranks->size * sizeof d->ids[0]);
     int number = 0;
 
-    if (d == NULL)
+    if (d == NULL) {
+        snprintf(message, message_size, "out of memory");
         return CSCTRL_E_NOMEM;
+    }
     d->queue = queue;
     d->rank = ranks->rank;
-    csctrl_status status = open_comm(&d->comm, ranks, tell);
-    if (status == CSCTRL_OK)
-        status = open_comm(&d->sums_comm, ranks, tell);
-    if (status == CSCTRL_OK)
-        status = status_of(ncclCommCuDevice(d->comm, &number));
-    if (status == CSCTRL_OK)
-        error = open_queue(d, number);
-    if (status != CSCTRL_OK || error != cudaSuccess) {
+    ncclResult_t result = d->rank == 0 ? ncclGetUniqueId(&d->ids[0]) : ncclSuccess;
+    const csctrl_status told = tell(ranks, d->ids, sizeof d->ids[0]); /* also no id: others wait */
+    if (told != CSCTRL_OK) {
+        release(d);
+        return told;
+    }
+    if (result == ncclSuccess)
+        result = ncclCommInitRank(&d->comm, ranks->size, d->ids[0], d->rank);
+    if (result == ncclSuccess)
+        result = ncclCommCuDevice(d->comm, &number);
+    const cudaError_t error = result == ncclSuccess ? open_queue(d, number) : cudaSuccess;
+    if (result != ncclSuccess || error != cudaSuccess) {
         snprintf(message, message_size, "%s",
-                 status != CSCTRL_OK ? ncclGetLastError(NULL) : cudaGetErrorString(error));
+                 result != ncclSuccess ? ncclGetLastError(NULL) : cudaGetErrorString(error));
         abort_devices(d);
-        return status != CSCTRL_OK ? status : CSCTRL_E_IO;
+        return CSCTRL_E_IO;
     }
     *device = *ranks;
     device->name = "nccl";
