@@ -1,4 +1,5 @@
 /* test_loader.c - batches are a pure function of seed and number, whatever the threads do. */
+#define _DEFAULT_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -452,6 +454,22 @@ static void test_augmentation_is_pinned(void **state)
 }
 
 /* Each is of the image and of the epoch; without flips and crops there are none. */
+/* What is said to be ready is there; the one in use is not the next. */
+static void test_ready(void **state)
+{
+    csctrl_dataset *set = numbered_set(state, 40);
+    ct_loader *loader = start(set, &(ct_loader_options){.batch = 4, .threads = 2, .prefetch = 1});
+    ct_batch batch;
+
+    for (int i = 0; i < 30; i++) {
+        while (!ct_loader_ready(loader))
+            usleep(100);
+        expect_ok(ct_loader_next(loader, &batch));
+    }
+    ct_loader_destroy(&loader);
+    csctrl_dataset_close(&set);
+}
+
 static void test_crops(void **state)
 {
     csctrl_dataset *set = numbered_set(state, 30);
@@ -496,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_augmentation),
         cmocka_unit_test(test_augmentation_is_pinned),
+        cmocka_unit_test_setup_teardown(test_ready, temp_make, temp_remove),
         cmocka_unit_test_setup_teardown(test_crops, temp_make, temp_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
