@@ -14,12 +14,20 @@ packages="libyaml-dev libyaml-0-2 libjansson-dev libjansson4 zlib1g-dev zlib1g l
 tests="ops_conv ops_csc_step ops_elementwise ops_norm ops_rate ops_repeat golden_golden prop_device"
 build=build/gpu
 
+usage() {
+    sed -n '2,/^set /{s/^# \{0,1\}//;/^set /d;p}' scripts/gpu_check.sh >&2
+    exit 2
+}
 if [ "${1:-}" = pack ]; then
-    mkdir -p "${2:?gpu_check.sh pack DIR}"
-    cd "$2"
+    [ -n "${2:-}" ] || usage
+    mkdir -p "$2"
     # shellcheck disable=SC2086
-    apt-get download $packages
+    (cd "$2" && apt-get download $packages)
+    echo "packed: carry $2 to the machine with the GPU, and there: scripts/gpu_check.sh $2"
     exit
+fi
+if [ -n "${1:-}" ] && ! ls "$1"/*.deb >/dev/null 2>&1; then
+    usage
 fi
 
 seconds=560 # of it all
@@ -65,10 +73,10 @@ ninja -C $build $targets >"$results/build.log" || { cat "$results/build.log"; ex
 # A local build: the module lies where the tests' run path says. doctor tells which device there is.
 $build/tools/csctrl doctor | tee "$results/doctor.txt"
 if grep -q '^device cuda *no GPU can be used' "$results/doctor.txt"; then
-    echo "no GPU: built, not run"
+    echo "no GPU: built, not run; logs are in $results"
     exit 77
 fi
-grep -q '^device cuda *available' "$results/doctor.txt" # or why not, as told above
+grep -q '^device cuda *available' "$results/doctor.txt" || { echo "device cuda cannot be used, as told above"; exit 1; }
 
 export CSCTRL_TEST_CUDA=1
 status=0

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli_figures.h"
@@ -116,14 +117,29 @@ static void print_results(const char *run, const char *picture, const char *chec
     fflush(stdout);
 }
 
-static int fail_stopped(csctrl_status status, const char *run, const char *checkpoint)
+/* " --nproc N" where that is how as many ranks are started again. */
+static void put_nproc(csctrl_trainer *trainer, char *to, size_t size)
 {
-    char quoted[PATH_MAX];
+    const char *const comm =
+        csctrl_config_text(csctrl_model_config(csctrl_trainer_model(trainer)), "parallel.comm");
+    int ranks = 1;
+
+    csctrl_trainer_rank(trainer, &ranks);
+    to[0] = '\0';
+    if (ranks > 1 && strcmp(comm, "mpi") == 0)
+        snprintf(to, size, " --nproc %d", ranks);
+}
+
+static int fail_stopped(csctrl_status status, csctrl_trainer *trainer, const char *run,
+                        const char *checkpoint)
+{
+    char quoted[PATH_MAX], nproc[32];
     const char *pasted = cli_quote(run, quoted, sizeof quoted);
 
+    put_nproc(trainer, nproc, sizeof nproc);
     if (status == CSCTRL_E_INTERRUPTED && checkpoint != NULL)
-        return cli_fail(CLI_INTERRUPTED, "interrupted; saved %s; continue with: csctrl resume %s",
-                        checkpoint, pasted);
+        return cli_fail(CLI_INTERRUPTED, "interrupted; saved %s; continue with: csctrl resume %s%s",
+                        checkpoint, pasted, nproc);
     if (checkpoint != NULL)
         return cli_fail(cli_exit_code(status), "%s (last good checkpoint: %s)", csctrl_last_error(),
                         checkpoint);
@@ -169,6 +185,23 @@ static int end_of_other(csctrl_trainer **trainer, csctrl_status status)
     return code;
 }
 
+/* What it runs on: with device auto, and with a launcher, nothing else says so. */
+static void print_device(csctrl_trainer *trainer, const cli_progress *progress)
+{
+    csctrl_model *model = csctrl_trainer_model(trainer);
+    csctrl_model_info info;
+    int ranks = 1;
+
+    if (csctrl_trainer_rank(trainer, &ranks) > 0 || progress->finished ||
+        progress->mode == CLI_PROGRESS_QUIET || progress->mode == CLI_PROGRESS_JSON)
+        return;
+    csctrl_model_get_info(model, &info);
+    printf("device      %s, precision %s, %d %s\n", info.backend,
+           csctrl_config_text(csctrl_model_config(model), "precision"), ranks,
+           ranks == 1 ? "process" : "ranks");
+    fflush(stdout);
+}
+
 int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *progress,
                      const cli_args *args)
 {
@@ -181,6 +214,7 @@ int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *pr
         csctrl_trainer_destroy(trainer);
         return alone;
     }
+    print_device(*trainer, progress);
     cli_signals_watch(&kept);
     const csctrl_status status = cli_training_play(*trainer, progress);
     cli_signals_unwatch(&kept);
@@ -197,7 +231,7 @@ int cli_training_run(csctrl_trainer **trainer, const char *run, cli_progress *pr
     if (status == CSCTRL_OK)
         print_results(run, picture, checkpoint, progress);
     else
-        code = fail_stopped(status, run, checkpoint);
+        code = fail_stopped(status, *trainer, run, checkpoint);
     free(picture);
     free(checkpoint);
     csctrl_trainer_destroy(trainer);

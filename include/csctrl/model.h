@@ -24,7 +24,7 @@ typedef struct csctrl_model csctrl_model;
 /** Facts about a model. */
 typedef struct csctrl_model_info {
     const char *arch;    /**< "csc" or "generic" */
-    const char *backend; /**< "cpu" or "ref" */
+    const char *backend; /**< "cpu", "ref" or "cuda" */
     int layers;          /**< of the encoder; the decoder has as many */
     int channels, size;  /**< images are c x size x size */
     int features;        /**< d, length of one row of Z */

@@ -195,9 +195,11 @@ static csctrl_status open_any(ct_exec **out, const ct_exec_options *options, ct_
             return status;
         ct_log(CSCTRL_LOG_INFO, "device auto: %s", csctrl_last_error());
     }
-    return ct_fail(CSCTRL_E_UNSUPPORTED,
-                   "precision \"%s\": no device that computes in it can be used here",
-                   precision_of(options));
+    return ct_fail(
+        CSCTRL_E_UNSUPPORTED,
+        "precision \"%s\": no device that computes in it can be used here (csctrl doctor "
+        "tells why); f32 is for all",
+        precision_of(options));
 }
 
 csctrl_status ct_exec_create(ct_exec **out, const ct_exec_options *options)

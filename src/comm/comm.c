@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "comm/mpi/mpi_module.h"
 #include "comm/nccl/nccl_module.h"
@@ -49,8 +50,12 @@ csctrl_status ct_comm_open(ct_comm *comm, const ct_comm_options *options)
     const bool meets = options->address != NULL && options->address[0] != '\0';
 
     *comm = ct_comm_alone;
-    if (strcmp(kind, "none") == 0)
+    if (strcmp(kind, "none") == 0) {
+        if (meets || options->ranks > 1)
+            ct_log(CSCTRL_LOG_WARNING, "this process trains alone: parallel.comm is none, whatever "
+                                       "parallel.address and parallel.ranks are");
         return CSCTRL_OK;
+    }
     if (strcmp(kind, "tcp") == 0 || (nccl && meets))
         CT_TRY(ct_tcp_open(comm, meets ? options->address : "", options->rank, options->ranks));
     else if (strcmp(kind, "mpi") == 0 || nccl)
@@ -59,6 +64,12 @@ csctrl_status ct_comm_open(ct_comm *comm, const ct_comm_options *options)
         return ct_fail(CSCTRL_E_INVALID,
                        "parallel.comm: unknown kind \"%s\": none, mpi, tcp or nccl expected", kind);
     comm->wants_device = nccl;
+    if (comm->size == 1)
+        ct_log(
+            CSCTRL_LOG_WARNING,
+            "this process trains alone: parallel.comm is %s, but there is one rank; start several "
+            "by --nproc, mpirun or srun, or with parallel.ranks",
+            kind);
     return CSCTRL_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -199,6 +200,10 @@ static csctrl_status resolve(const char *address, bool listens, struct addrinfo 
                        "parallel.address: expected host:port of the first rank, found '%s'",
                        address);
     snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+    if (atol(colon + 1) > UINT16_MAX)
+        return ct_fail(CSCTRL_E_CONFIG,
+                       "parallel.address: expected a port of at most %d, found '%s'", UINT16_MAX,
+                       address);
     const int error = getaddrinfo(host, colon + 1, &hints, found);
     return error == 0
                ? CSCTRL_OK

@@ -283,10 +283,10 @@ csctrl_status ct_loader_expect(const csctrl_dataset *dataset, const ct_loader_op
                        "value, found %d, %d and %d",
                        o->batch, o->threads, o->prefetch);
     if (info.count < whole_batch(o))
-        return ct_fail(CSCTRL_E_CONFIG,
-                       "%s: expected at least one batch of %d images, found %" PRId64
-                       "; lower train.batch",
-                       info.path, (int)whole_batch(o), info.count);
+        return ct_fail(
+            CSCTRL_E_CONFIG,
+            "%s: expected at least one batch of %d images, found %" PRId64 "; lower train.batch",
+            info.path[0] != '\0' ? info.path : "synthetic data", (int)whole_batch(o), info.count);
     return CSCTRL_OK;
 }
 

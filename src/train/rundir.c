@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "csctrl/system.h"
 #include "model/checkpoint.h"
+#include "train/launch.h"
 #include "train/save.h"
 
 enum { METRICS_MAX = 1 << 30 };
@@ -140,7 +141,7 @@ csctrl_status ct_rundir_write_config(const char *path, const csctrl_config *conf
 
     if (file == NULL)
         return CSCTRL_E_NOMEM;
-    const csctrl_status status = csctrl_config_save(config, file);
+    const csctrl_status status = ct_launch_save_config(config, file);
     ct_free(file);
     return status;
 }

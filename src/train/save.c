@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "io/safetensors.h"
 #include "model/checkpoint.h"
+#include "train/launch.h"
 #include "train/state.h"
 
 enum { STEP_NAME = 32 };
@@ -144,7 +145,7 @@ static csctrl_status write_parts(const char *dir, const ct_train_state *state)
 
     if (config == NULL || model == NULL || moments == NULL)
         goto done;
-    CT_GOTO(status, csctrl_config_save(state->model->config, config));
+    CT_GOTO(status, ct_launch_save_config(state->model->config, config));
     CT_GOTO(status, ct_model_write(state->model, model));
     CT_GOTO(status, write_state(state, moments));
     CT_GOTO(status, write_manifest(dir, state->model->step));

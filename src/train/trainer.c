@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "data/source.h"
 #include "model/checkpoint.h"
+#include "train/launch.h"
 #include "train/rundir.h"
 #include "train/save.h"
 
@@ -273,16 +274,6 @@ static csctrl_status read_launch(const char *const *overrides, size_t count, csc
     return CSCTRL_OK;
 }
 
-static csctrl_status take_launch(csctrl_config *config, const csctrl_config *launch)
-{
-    static const char *const keys[] = {"parallel.comm", "parallel.address", "parallel.rank",
-                                       "parallel.ranks"};
-
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        CT_TRY(csctrl_config_set(config, keys[i], csctrl_config_text(launch, keys[i])));
-    return CSCTRL_OK;
-}
-
 static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
                                   const char *const *overrides, size_t count,
                                   const csctrl_config *launch)
@@ -295,7 +286,7 @@ static csctrl_status continue_run(csctrl_trainer *t, const char *run_dir,
     CT_GOTO(status, ct_checkpoint_locate(run_dir, latest, &checkpoint));
     CT_GOTO(status, ct_checkpoint_verify(checkpoint, true));
     CT_GOTO(status, ct_checkpoint_config(checkpoint, overrides, count, &config));
-    CT_GOTO(status, take_launch(config, launch));
+    CT_GOTO(status, ct_launch_take(config, launch));
     status = continue_from(t, config, checkpoint);
 done:
     csctrl_config_destroy(&config);
