@@ -183,7 +183,9 @@ int cli_ranks_join(cli_args *args, char **argv)
             "--nproc %lld: a launcher has started csctrl already, as one of %d; leave it "
             "out",
             (long long)processes, launched_size());
-    cli_mute(cli_rank() > 0 && !told_otherwise(args)); /* until the run begins */
+    if (told_otherwise(args))
+        return CLI_OK;
+    cli_mute(cli_rank() > 0); /* until the run begins */
     put_in_front(args);
     return CLI_OK;
 }

@@ -11,11 +11,14 @@ tiny
 # One process writes and speaks.
 expect 0 train tiny.yaml --nproc 2
 says '^run  *runs/tiny-1$'
+says '^device .* 2 ranks$'
 [ "$(grep -c '^run ' out)" -eq 1 ] || fail "$last: more than one process speaks"
 missing runs/tiny-2
 exists runs/tiny-1/checkpoints/$(step 6)/model.safetensors
 [ "$(wc -l <runs/tiny-1/metrics.jsonl)" -eq 6 ] || fail "$last: expected a line a step"
 grep -q 'comm: mpi' runs/tiny-1/config.yaml || fail "$last: the config does not tell of MPI"
+# From its config one process can train, and is told that it is one.
+complains 0 'trains alone: parallel.comm is mpi' train runs/tiny-1/config.yaml --out alone --quiet
 
 # Resumed by as many ranks, it is the uninterrupted run, byte for byte.
 expect 0 resume runs/tiny-1 --nproc 2 --quiet --set train.batches=9
@@ -31,6 +34,7 @@ exists local/checkpoints/$(step 6)/model.safetensors
 mpirun -n 2 "$program" train tiny.yaml --quiet --set parallel.comm=none >out 2>err ||
     fail "mpirun with parallel.comm=none"
 exists runs/tiny-2/checkpoints/$(step 6) runs/tiny-3/checkpoints/$(step 6)
+if grep -q 'trains alone' err; then fail "warned of what was wanted"; fi
 
 # Errors are said, and end all.
 mpirun -n 2 "$program" train tiny.yaml --set train.batch=15 --out odd >out 2>err &&
@@ -83,4 +87,5 @@ wait_for 'asked/metrics.jsonl'
 kill -USR1 "$(ranks | tail -n 1)" || fail "$last: no rank to ask"
 finish
 [ "$found" -eq 75 ] || fail "$last: expected exit code 75, found $found"
-grep -q '^csctrl: interrupted; saved asked/checkpoints/step-' err || fail "$last: not saved when asked"
+grep -q '^csctrl: interrupted; saved asked/checkpoints/step-.*: csctrl resume asked --nproc 2$' err ||
+    fail "$last: not saved when asked"

@@ -28,6 +28,9 @@ wait "$child" || fail "launched ranks: the second failed: $(cat other.err)"
 same hand/checkpoints/$(step 6)/model.safetensors launched/checkpoints/$(step 6)/model.safetensors
 
 complains 2 'parallel.address: expected host:port' train tiny.yaml --set parallel.comm=tcp
+complains 2 'parallel.address: expected a port of at most 65535' train tiny.yaml --set parallel.comm=tcp \
+    --set parallel.ranks=2 --set parallel.address=localhost:99999
+complains 0 'trains alone: parallel.comm is none' train tiny.yaml --out alone --quiet --set parallel.ranks=2
 complains 2 'parallel.rank: expected 0 to 1' train tiny.yaml --set parallel.comm=tcp \
     --set parallel.address=$meet --set parallel.rank=2 --set parallel.ranks=2
 
