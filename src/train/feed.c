@@ -23,8 +23,8 @@ static csctrl_status fill(ct_feed *feed, bring *upload, const ct_batch *batch)
     const size_t crops = (size_t)to->shape[0] * sizeof(ct_crop);
 
     CT_TRY(ct_tensor_expect(&batch->images, "batch", CSCTRL_U8, 4, to->shape));
-    if (batch->crops !=
-        NULL) /* first: they are not pinned, and would wait for what is on its way */
+    /* Crops first: they are not pinned, and would wait for what is on its way. */
+    if (batch->crops != NULL)
         CT_TRY(upload(feed->ex, feed->crops[feed->next], batch->crops, crops));
     return upload(feed->ex, to->data, batch->images.data, ct_tensor_bytes(to));
 }

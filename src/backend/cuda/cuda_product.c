@@ -21,6 +21,8 @@ struct ct_cuda_conv {
 
 /* ---- graphs */
 
+static const ct_dnn_shape number = {{1, 1, 1, 1}};
+
 static cudnnDataType_t operand_type(const ct_cuda_conv *c)
 {
     return c->type == CT_CUDA_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
@@ -71,9 +73,9 @@ static void build_residual(const ct_cuda_conv *c, ct_dnn_graph *g)
                          ct_dnn_memory(g, NARROW, &image, CUDNN_DATA_BFLOAT16));
 }
 
-/* A* image, of which `result` is made with eta and another code. */
+/* A* image, of which a result is made with eta and another code. */
 typedef struct analysed {
-    ct_dnn_shape shape;
+    ct_dnn_shape shape; /* of all three */
     ct_dnn_tensor eta, product;
 } analysed;
 
@@ -96,7 +98,6 @@ static analysed build_analysis(const ct_cuda_conv *c, ct_dnn_graph *g)
 static void build_prox(ct_dnn_graph *g, const ct_dnn_shape *shape, ct_dnn_tensor v,
                        ct_dnn_tensor threshold, bool nonneg, ct_dnn_tensor z)
 {
-    const ct_dnn_shape number = {{1, 1, 1, 1}};
     ct_dnn_tensor cut = ct_dnn_virtual(g, shape);
 
     ct_dnn_pointwise(g, CUDNN_POINTWISE_MIN, v, threshold, cut);
@@ -114,7 +115,6 @@ static void build_shrink(const ct_cuda_conv *c, ct_cuda_fused what, ct_dnn_graph
 {
     const bool first = what == CT_CUDA_SHRINK_FIRST || what == CT_CUDA_SHRINK_FIRST_NONNEG;
     const bool nonneg = what == CT_CUDA_SHRINK_NONNEG || what == CT_CUDA_SHRINK_FIRST_NONNEG;
-    const ct_dnn_shape number = {{1, 1, 1, 1}};
     const analysed a = build_analysis(c, g);
     const ct_dnn_tensor lambda = ct_dnn_host_scalar(g, LAMBDA);
     const ct_dnn_tensor y = first ? NULL : ct_dnn_memory(g, OTHER, &a.shape, CUDNN_DATA_FLOAT);
