@@ -9,7 +9,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -17,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 enum {
     WAIT_SECONDS = 60,     /* for the others at the start */
@@ -193,6 +193,7 @@ static csctrl_status resolve(const char *address, bool listens, struct addrinfo 
                                    .ai_flags = listens ? AI_PASSIVE : 0};
     const char *const colon = strrchr(address, ':');
     char host[256];
+    long long port = 0;
 
     if (colon == NULL || colon == address || colon[1] == '\0' ||
         (size_t)(colon - address) >= sizeof host)
@@ -200,7 +201,7 @@ static csctrl_status resolve(const char *address, bool listens, struct addrinfo 
                        "parallel.address: expected host:port of the first rank, found '%s'",
                        address);
     snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
-    if (atol(colon + 1) > UINT16_MAX)
+    if (ct_parse_int(colon + 1, &port) && port > UINT16_MAX)
         return ct_fail(CSCTRL_E_CONFIG,
                        "parallel.address: expected a port of at most %d, found '%s'", UINT16_MAX,
                        address);
