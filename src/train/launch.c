@@ -5,7 +5,7 @@
 
 static const char *const keys[] = {"parallel.comm", "parallel.address", "parallel.rank",
                                    "parallel.ranks"};
-enum { KEYS = sizeof keys / sizeof *keys, COMM = 1 };
+enum { KEYS = sizeof keys / sizeof *keys, SAVED = 1 }; /* the first alone is saved */
 
 csctrl_status ct_launch_take(csctrl_config *config, const csctrl_config *launch)
 {
@@ -19,7 +19,7 @@ csctrl_status ct_launch_save_config(const csctrl_config *config, const char *pat
     csctrl_config *copy = NULL;
     csctrl_status status = csctrl_config_copy(&copy, config);
 
-    for (int i = COMM; i < KEYS && status == CSCTRL_OK; i++)
+    for (int i = SAVED; i < KEYS && status == CSCTRL_OK; i++)
         status = csctrl_config_set(copy, keys[i], csctrl_option_find(keys[i])->default_text);
     if (status == CSCTRL_OK)
         status = csctrl_config_save(copy, path);

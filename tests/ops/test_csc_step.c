@@ -212,10 +212,21 @@ static bool is_small(const spec *s)
     return s->shape.n <= 6;
 }
 
+/* Of small geometries, in each precision. */
+static void check_small(op_case *test, double f32, double tf32, double bf16)
+{
+    for (size_t i = 0; i < COUNT(specs); i++)
+        if (is_small(&specs[i])) {
+            op_check(specs[i].label, test, &specs[i], f32);
+            op_check_tf32(specs[i].label, test, &specs[i], tf32);
+            op_check_bf16(specs[i].label, test, &specs[i], bf16);
+        }
+}
+
 static void test_tf32(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < spec_count(); i++) {
+    for (size_t i = 0; i < COUNT(specs); i++) {
         if (!is_small(&specs[i]))
             continue;
         op_check_tf32(specs[i].label, steps, &specs[i], 3e-3);
@@ -254,13 +265,7 @@ static void not_finite(op_run *run, const void *params)
 static void test_not_finite(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < spec_count(); i++) {
-        if (!is_small(&specs[i]))
-            continue;
-        op_check(specs[i].label, not_finite, &specs[i], 0);
-        op_check_bf16(specs[i].label, not_finite, &specs[i], 0);
-        op_check_tf32(specs[i].label, not_finite, &specs[i], 0);
-    }
+    check_small(not_finite, 0, 0, 0);
 }
 
 /* Codes that are cut off are exactly 0: the gradient and the figures go by it. In low precision
@@ -287,13 +292,7 @@ static void zeros(op_run *run, const void *params)
 static void test_zeros(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < spec_count(); i++) {
-        if (!is_small(&specs[i]))
-            continue;
-        op_check(specs[i].label, zeros, &specs[i], 1e-2);
-        op_check_tf32(specs[i].label, zeros, &specs[i], 0.1);
-        op_check_bf16(specs[i].label, zeros, &specs[i], 0.3);
-    }
+    check_small(zeros, 1e-2, 0.1, 0.3);
 }
 
 /* ---- ways that the rule does not choose, pinned by a file of option `tune` */

@@ -42,7 +42,7 @@ int ct_k_shrink(void *stream, int64_t n, const ct_k_prox *prox, float beta, cons
 /* By the first thread of all. */
 static __device__ void tell_step(const double *step, float *eta)
 {
-    if (blockIdx.x == 0 && threadIdx.x == 0 && eta != NULL)
+    if (blockIdx.x == 0 && threadIdx.x == 0 && step != NULL && eta != NULL)
         *eta = (float)*step;
 }
 
@@ -68,18 +68,16 @@ int ct_k_shrink_backward(void *stream, int64_t n, const ct_k_prox *prox, const f
     return CT_LAUNCHED();
 }
 
-static __global__ void narrow_step(int64_t n, const double *step, const float *x, bf16 *to,
-                                   float *eta)
+static __global__ void narrow(int64_t n, const float *x, bf16 *to, const double *step, float *eta)
 {
     tell_step(step, eta);
     for (CT_EACH(i, n))
         store(to + i, x[i]);
 }
 
-int ct_k_narrow_step(void *stream, int64_t n, const double *step, const float *x, void *to,
-                     float *eta)
+int ct_k_narrow(void *stream, int64_t n, const float *x, void *to, const double *step, float *eta)
 {
-    CT_LAUNCH(narrow_step, ct_blocks(n), CT_BLOCK, stream, n, step, x, (bf16 *)to, eta);
+    CT_LAUNCH(narrow, ct_blocks(n), CT_BLOCK, stream, n, x, (bf16 *)to, step, eta);
     return CT_LAUNCHED();
 }
 

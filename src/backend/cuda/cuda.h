@@ -86,6 +86,9 @@ csctrl_status ct_cuda_fused_product(ct_exec *ex, const ct_conv *conv, ct_cuda_fu
 /* *to: x itself, or a copy of it in bfloat16 at `memory`. */
 csctrl_status ct_cuda_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x, void *memory,
                               const void **to);
+/* The same with, where there is a copy, ct_cuda_operands.eta <- *step. */
+csctrl_status ct_cuda_step_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x,
+                                   const double *step, void *memory, const void **to);
 
 /* Whether the operands of an operator are bfloat16: where cuDNN has no algorithm for those, they
  * are float whatever the exec's type. */

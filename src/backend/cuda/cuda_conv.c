@@ -125,13 +125,20 @@ static csctrl_status conv_pack(ct_exec *ex, ct_conv *conv, const ct_tensor *W)
 
 /* ---- on operands */
 
-csctrl_status ct_cuda_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x, void *memory,
-                              const void **to)
+csctrl_status ct_cuda_step_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x,
+                                   const double *step, void *memory, const void **to)
 {
     *to = ct_cuda_is_half(conv) ? memory : x->data;
     if (ct_cuda_is_half(conv))
-        CT_CUDA_TRY(ct_k_narrow(ct_cuda_queue(ex), ct_cuda_count(x), x->data, memory));
+        CT_CUDA_TRY(ct_k_narrow(ct_cuda_queue(ex), ct_cuda_count(x), x->data, memory, step,
+                                ct_cuda_operands_of(conv).eta));
     return CSCTRL_OK;
+}
+
+csctrl_status ct_cuda_operand(ct_exec *ex, const ct_conv *conv, const ct_tensor *x, void *memory,
+                              const void **to)
+{
+    return ct_cuda_step_operand(ex, conv, x, NULL, memory, to);
 }
 
 csctrl_status ct_cuda_analyse(ct_exec *ex, const ct_conv *conv, const void *image, void *code)

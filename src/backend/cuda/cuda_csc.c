@@ -33,20 +33,6 @@ static csctrl_status csc_update_backward(ct_exec *ex, const ct_prox *prox, const
     return CSCTRL_OK;
 }
 
-/* *to: y, or x where there is none, as an operand; with those in bfloat16 at.eta is written too. */
-static csctrl_status first_operand(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
-                                   const ct_cuda_operands *at, const void **to)
-{
-    const ct_tensor *const t = s->y != NULL ? s->y : s->x;
-    void *const memory = s->y != NULL ? at->code[0] : at->image[1];
-
-    *to = ct_cuda_is_half(conv) ? memory : t->data;
-    if (ct_cuda_is_half(conv))
-        CT_CUDA_TRY(ct_k_narrow_step(ct_cuda_queue(ex), ct_cuda_count(t), s->prox.eta, t->data,
-                                     memory, at->eta));
-    return CSCTRL_OK;
-}
-
 /* r = x - A y where there is a y, for the caller and as an operand. */
 static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
                               const ct_cuda_operands *at, const void **operand)
@@ -55,9 +41,9 @@ static csctrl_status residual(ct_exec *ex, ct_conv *conv, const ct_csc_step *s,
     const void *y = NULL;
 
     if (s->y == NULL)
-        return first_operand(ex, conv, s, at, operand);
+        return ct_cuda_step_operand(ex, conv, s->x, s->prox.eta, at->image[1], operand);
     *operand = half ? at->image[1] : s->r->data;
-    CT_TRY(first_operand(ex, conv, s, at, &y));
+    CT_TRY(ct_cuda_step_operand(ex, conv, s->y, s->prox.eta, at->code[0], &y));
     if (ct_cuda_fuses(ex, conv, CT_CUDA_RESIDUAL))
         return ct_cuda_fused_product(
             ex, conv, CT_CUDA_RESIDUAL,

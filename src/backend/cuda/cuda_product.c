@@ -21,8 +21,6 @@ struct ct_cuda_conv {
 
 /* ---- graphs */
 
-static const ct_dnn_shape number = {{1, 1, 1, 1}};
-
 static cudnnDataType_t operand_type(const ct_cuda_conv *c)
 {
     return c->type == CT_CUDA_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
@@ -102,7 +100,7 @@ static void build_prox(ct_dnn_graph *g, const ct_dnn_shape *shape, ct_dnn_tensor
 
     ct_dnn_pointwise(g, CUDNN_POINTWISE_MIN, v, threshold, cut);
     if (!nonneg) {
-        const ct_dnn_tensor below = ct_dnn_virtual(g, &number), low = cut;
+        const ct_dnn_tensor below = ct_dnn_virtual_scalar(g), low = cut;
         cut = ct_dnn_virtual(g, shape);
         ct_dnn_pointwise(g, CUDNN_POINTWISE_NEG, threshold, NULL, below);
         ct_dnn_pointwise(g, CUDNN_POINTWISE_MAX, low, below, cut);
@@ -119,7 +117,7 @@ static void build_shrink(const ct_cuda_conv *c, ct_cuda_fused what, ct_dnn_graph
     const ct_dnn_tensor lambda = ct_dnn_host_scalar(g, LAMBDA);
     const ct_dnn_tensor y = first ? NULL : ct_dnn_memory(g, OTHER, &a.shape, CUDNN_DATA_FLOAT);
     const ct_dnn_tensor z = ct_dnn_memory(g, RESULT, &a.shape, CUDNN_DATA_FLOAT);
-    const ct_dnn_tensor threshold = ct_dnn_virtual(g, &number);
+    const ct_dnn_tensor threshold = ct_dnn_virtual_scalar(g);
     ct_dnn_tensor v = ct_dnn_virtual(g, &a.shape);
 
     ct_dnn_pointwise(g, CUDNN_POINTWISE_MUL, a.product, a.eta, v);

@@ -130,6 +130,11 @@ ct_dnn_tensor ct_dnn_virtual(ct_dnn_graph *graph, const ct_dnn_shape *shape)
     return declare(graph, shape, (tensor_kind){.id = -1, .type = CUDNN_DATA_FLOAT});
 }
 
+ct_dnn_tensor ct_dnn_virtual_scalar(ct_dnn_graph *graph)
+{
+    return ct_dnn_virtual(graph, &scalar);
+}
+
 /* ---- operations */
 
 static void add_operation(ct_dnn_graph *g, cudnnBackendDescriptor_t operation)

@@ -46,6 +46,7 @@ ct_dnn_tensor ct_dnn_memory(ct_dnn_graph *graph, int id, const ct_dnn_shape *sha
 ct_dnn_tensor ct_dnn_device_scalar(ct_dnn_graph *graph, int id);
 ct_dnn_tensor ct_dnn_host_scalar(ct_dnn_graph *graph, int id);
 ct_dnn_tensor ct_dnn_virtual(ct_dnn_graph *graph, const ct_dnn_shape *shape);
+ct_dnn_tensor ct_dnn_virtual_scalar(ct_dnn_graph *graph);
 
 /* One of image, dictionary and code, the result of the product, from the other two. */
 void ct_dnn_convolve(ct_dnn_graph *graph, ct_dnn_product product, const ct_geom *geom,

@@ -26,22 +26,15 @@ int ct_k_axpby(void *stream, int64_t n, float a, const float *x, float b, float 
     return CT_LAUNCHED();
 }
 
-template <typename From, typename To>
-static __global__ void convert(int64_t n, const From *x, To *to)
+static __global__ void widen(int64_t n, const bf16 *x, float *to)
 {
     for (CT_EACH(i, n))
-        store(to + i, load(x[i]));
-}
-
-int ct_k_narrow(void *stream, int64_t n, const float *x, void *to)
-{
-    CT_LAUNCH((convert<float, bf16>), ct_blocks(n), CT_BLOCK, stream, n, x, (bf16 *)to);
-    return CT_LAUNCHED();
+        to[i] = load(x[i]);
 }
 
 int ct_k_widen(void *stream, int64_t n, const void *x, float *to)
 {
-    CT_LAUNCH((convert<bf16, float>), ct_blocks(n), CT_BLOCK, stream, n, (const bf16 *)x, to);
+    CT_LAUNCH(widen, ct_blocks(n), CT_BLOCK, stream, n, (const bf16 *)x, to);
     return CT_LAUNCHED();
 }
 

@@ -17,8 +17,7 @@ extern "C" {
 /* ---- elementwise.cu */
 int ct_k_fill(void *stream, int64_t n, float value, float *x);
 int ct_k_axpby(void *stream, int64_t n, float a, const float *x, float b, float *y);
-/* to <- x, from or to bfloat16. */
-int ct_k_narrow(void *stream, int64_t n, const float *x, void *to);
+/* to <- x, which is bfloat16. */
 int ct_k_widen(void *stream, int64_t n, const void *x, float *to);
 /* v = a x + b w, x NULL: zero; to (NULL: not wanted) <- v, and narrow (bfloat16; NULL) too. to may
  * be x. */
@@ -51,9 +50,8 @@ int ct_k_shrink(void *stream, int64_t n, const ct_k_prox *prox, float beta, cons
  * step size once more, for cuDNN. */
 int ct_k_shrink_backward(void *stream, int64_t n, const ct_k_prox *prox, const float *z,
                          const float *dz, float *g, void *narrow, float *eta);
-/* ct_k_narrow, with the step size too. */
-int ct_k_narrow_step(void *stream, int64_t n, const double *step, const float *x, void *to,
-                     float *eta);
+/* to <- x in bfloat16; *eta <- *step, NULL: not wanted. */
+int ct_k_narrow(void *stream, int64_t n, const float *x, void *to, const double *step, float *eta);
 /* dy = gs / eta - back, back is T */
 int ct_k_step_backward(void *stream, int64_t n, const double *eta, const float *gs,
                        const void *back, bool half, float *dy);
